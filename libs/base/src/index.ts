@@ -1,0 +1,7 @@
+export * from './async.ts';
+export * from './brand.ts';
+export * from './bytes.ts';
+export * from './clock.ts';
+export * from './errors.ts';
+export * from './logger.ts';
+export * from './math.ts';
