@@ -1,0 +1,120 @@
+/*
+ * Keccak-256 of many equal-length inputs and of whole Merkle levels, chosen by what the CPU can do when the addon loads.
+ * Portable C otherwise. Little-endian hosts only (the addon is not built elsewhere).
+ */
+#include "keccak.h"
+
+#include <string.h>
+
+#define RATE 136
+
+static const uint64_t ROUND_CONSTANTS[24] = {
+    0x0000000000000001ull, 0x0000000000008082ull, 0x800000000000808aull, 0x8000000080008000ull,
+    0x000000000000808bull, 0x0000000080000001ull, 0x8000000080008081ull, 0x8000000000008009ull,
+    0x000000000000008aull, 0x0000000000000088ull, 0x0000000080008009ull, 0x000000008000000aull,
+    0x000000008000808bull, 0x800000000000008bull, 0x8000000000008089ull, 0x8000000000008003ull,
+    0x8000000000008002ull, 0x8000000000000080ull, 0x000000000000800aull, 0x800000008000000aull,
+    0x8000000080008081ull, 0x8000000000008080ull, 0x0000000080000001ull, 0x8000000080008008ull,
+};
+
+static inline uint64_t load64(const uint8_t *p) {
+  uint64_t word;
+  memcpy(&word, p, 8);
+  return word;
+}
+
+#define LANES 1
+#define FN(name) one_##name
+#define TARGET
+#include "keccak_lanes.inc"
+#undef LANES
+#undef FN
+#undef TARGET
+
+#if defined(__x86_64__)
+#define LANES 4
+#define FN(name) avx2_##name
+#define TARGET __attribute__((target("avx2")))
+#include "keccak_lanes.inc"
+#undef LANES
+#undef FN
+#undef TARGET
+
+#define LANES 8
+#define FN(name) avx512_##name
+#define TARGET __attribute__((target("avx512f,avx512vl,prefer-vector-width=512")))
+#include "keccak_lanes.inc"
+#undef LANES
+#undef FN
+#undef TARGET
+#elif defined(__aarch64__)
+#define LANES 2
+#define FN(name) neon_##name
+#define TARGET
+#include "keccak_lanes.inc"
+#undef LANES
+#undef FN
+#undef TARGET
+#endif
+
+typedef void (*many_fn)(const uint8_t *, size_t, size_t, uint8_t *);
+
+static many_fn many = one_many;
+static const char *isa = "portable";
+
+void keccak_init(void) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) {
+    many = avx512_many;
+    isa = "avx512";
+  } else if (__builtin_cpu_supports("avx2")) {
+    many = avx2_many;
+    isa = "avx2";
+  }
+#elif defined(__aarch64__)
+  many = neon_many;
+  isa = "neon";
+#endif
+}
+
+int keccak_select(const char *name) {
+  if (strcmp(name, "portable") == 0) {
+    many = one_many;
+    isa = "portable";
+    return 1;
+  }
+#if defined(__x86_64__)
+  if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("avx2")) {
+    many = avx2_many;
+    isa = "avx2";
+    return 1;
+  }
+  if (strcmp(name, "avx512") == 0 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) {
+    many = avx512_many;
+    isa = "avx512";
+    return 1;
+  }
+#elif defined(__aarch64__)
+  if (strcmp(name, "neon") == 0) {
+    many = neon_many;
+    isa = "neon";
+    return 1;
+  }
+#endif
+  return 0;
+}
+
+const char *keccak_isa(void) { return isa; }
+
+void keccak_many(const uint8_t *in, size_t bytes, size_t count, uint8_t *out) { many(in, bytes, count, out); }
+
+void keccak_sector_tree_roots(const uint8_t *in, size_t leaves, size_t trees, uint8_t *out) {
+  uint8_t nodes[1024 * 32];
+  for (size_t t = 0; t < trees; t++) {
+    many(in + t * leaves * 256, 256, leaves, nodes);
+    /* A level overwrites itself from the left: each group reads its pairs before it writes their parents. */
+    for (size_t n = leaves / 2; n >= 1; n /= 2) many(nodes, 64, n, nodes);
+    memcpy(out + 32 * t, nodes, 32);
+  }
+}
