@@ -34,11 +34,15 @@ const flags = [
 mkdirSync(join(root, 'build'), { recursive: true });
 const partial = `${output}.${process.pid}`;
 let failure = 'no C compiler found (tried $CC, cc, gcc, clang)';
-for (const compiler of [process.env['CC'], 'cc', 'gcc', 'clang']) {
+for (const compiler of [process.env.CC, 'cc', 'gcc', 'clang']) {
   if (!compiler) continue;
-  const run = spawnSync(compiler, [...flags, `-I${headers.include_dir}`, '-o', partial, ...sources], {
-    encoding: 'utf8',
-  });
+  const run = spawnSync(
+    compiler,
+    [...flags, `-I${headers.include_dir}`, '-o', partial, ...sources],
+    {
+      encoding: 'utf8',
+    },
+  );
   if (run.error) continue;
   if (run.status === 0) {
     renameSync(partial, output);

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { assert } from '@cairn/base';
+import { checkMany, checkTrees } from '../checks.ts';
 import type { Kernels } from '../kernels.ts';
 
 /** Instruction sets the addon can be built for and forced to (tests); it picks the widest by itself. */
@@ -8,7 +8,12 @@ export type NativeIsa = 'portable' | 'avx2' | 'avx512' | 'neon';
 
 type Addon = {
   keccakMany(input: Uint8Array, itemBytes: number, count: number, out: Uint8Array): void;
-  sectorTreeRoots(input: Uint8Array, leavesPerTree: number, treeCount: number, out: Uint8Array): void;
+  sectorTreeRoots(
+    input: Uint8Array,
+    leavesPerTree: number,
+    treeCount: number,
+    out: Uint8Array,
+  ): void;
   isa(): NativeIsa;
   select(isa: NativeIsa): boolean;
 };
@@ -30,17 +35,17 @@ export function loadNativeKernels(): NativeResult {
     addon = createRequire(import.meta.url)(ADDON) as Addon;
   } catch (error) {
     const missing = error instanceof Error && 'code' in error && error.code === 'MODULE_NOT_FOUND';
-    return { reason: missing ? 'the addon was not built (no C compiler at install)' : String(error) };
+    return {
+      reason: missing ? 'the addon was not built (no C compiler at install)' : String(error),
+    };
   }
   return { kernels: wrap(addon), isa: addon.isa(), select: (isa) => addon.select(isa) };
 }
 
 function wrap(addon: Addon): Kernels {
   const keccak256Many: Kernels['keccak256Many'] = (input, itemBytes, out) => {
-    assert(itemBytes > 0 && input.length % itemBytes === 0, 'keccak256Many: input is a whole number of items');
-    const count = input.length / itemBytes;
+    const count = checkMany(input, itemBytes, out);
     const target = out ?? new Uint8Array(32 * count);
-    assert(target.length >= 32 * count, 'keccak256Many: out is too short');
     addon.keccakMany(input, itemBytes, count, target);
     return target;
   };
@@ -53,10 +58,9 @@ function wrap(addon: Addon): Kernels {
     },
     keccak256Many,
     sectorTreeRoots(input, leavesPerTree, out) {
-      const treeBytes = leavesPerTree * 256;
-      assert(input.length % treeBytes === 0, 'sectorTreeRoots: input is a whole number of trees');
-      const target = out ?? new Uint8Array((32 * input.length) / treeBytes);
-      addon.sectorTreeRoots(input, leavesPerTree, input.length / treeBytes, target);
+      const trees = checkTrees(input, leavesPerTree, out);
+      const target = out ?? new Uint8Array(32 * trees);
+      addon.sectorTreeRoots(input, leavesPerTree, trees, target);
       return target;
     },
     hashPairs: (nodes, out) => keccak256Many(nodes, 64, out),

@@ -1,0 +1,3 @@
+export * from './hash-pool.ts';
+export * from './load.ts';
+export * from './native.ts';
