@@ -1,0 +1,95 @@
+import { type Address, parseAddress, parseHash32, positionFromBigint, toTxSeq } from '@cairn/base';
+import { BlockNotFoundError, createPublicClient, http, parseEventLogs } from 'viem';
+import { chainError } from './errors.ts';
+import { flowAbi } from './generated/flow-abi.ts';
+import type { BlockHeader, ChainReader, Submission } from './types.ts';
+
+export type ChainReaderOptions = { rpcUrl: string; flow: Address; timeoutMs?: number | undefined };
+
+type RawLog = Parameters<typeof parseEventLogs>[0]['logs'][number];
+
+/** `Submit` events among `logs`, checked and converted. */
+export function decodeSubmissions(logs: readonly RawLog[], flow: Address): Submission[] {
+  return parseEventLogs({ abi: flowAbi, eventName: 'Submit', logs: logs as RawLog[] })
+    .filter((log) => log.address.toLowerCase() === flow)
+    .map(({ args, transactionHash, blockNumber, blockHash, logIndex }) => ({
+      sender: parseAddress(args.sender),
+      identity: parseHash32(args.identity),
+      seq: toTxSeq(positionFromBigint(args.submissionIndex)),
+      startSector: positionFromBigint(args.startPos),
+      sectors: positionFromBigint(args.length),
+      size: positionFromBigint(args.submission.length),
+      tags: args.submission.tags,
+      nodes: args.submission.nodes.map((node) => ({
+        root: parseHash32(node.root),
+        height: positionFromBigint(node.height),
+      })),
+      txHash: parseHash32(transactionHash),
+      blockNumber: positionFromBigint(blockNumber ?? -1n),
+      blockHash: parseHash32(blockHash),
+      logIndex: logIndex ?? 0,
+    }));
+}
+
+/** Reads the flow through one JSON-RPC endpoint. Calls made together travel in one batch. */
+export function createChainReader(options: ChainReaderOptions): ChainReader {
+  const { rpcUrl, flow } = options;
+  const client = createPublicClient({
+    transport: http(rpcUrl, {
+      batch: { batchSize: 100, wait: 0 },
+      timeout: options.timeoutMs ?? 10_000,
+      retryCount: 0,
+    }),
+    cacheTime: 0,
+  });
+  const guard = <T>(run: Promise<T>): Promise<T> =>
+    run.catch((error: unknown) => {
+      throw chainError(error, rpcUrl);
+    });
+  const header = (block: {
+    number: bigint | null;
+    hash: string | null;
+    parentHash: string;
+    timestamp: bigint;
+  }): BlockHeader => ({
+    number: positionFromBigint(block.number ?? -1n, 'block number'),
+    hash: parseHash32(block.hash),
+    parentHash: parseHash32(block.parentHash),
+    timestamp: Number(block.timestamp),
+  });
+  return {
+    chainId: () => guard(client.getChainId()),
+    head: (tag = 'latest') => guard(client.getBlock({ blockTag: tag }).then(header)),
+    block: (number) =>
+      guard(
+        client.getBlock({ blockNumber: BigInt(number) }).then(header, (error: unknown) => {
+          if (error instanceof BlockNotFoundError) return undefined;
+          throw error;
+        }),
+      ),
+    submissions: ({ fromBlock, toBlock }) =>
+      guard(
+        client
+          .getLogs({
+            address: flow,
+            event: flowAbi.find((item) => item.type === 'event' && item.name === 'Submit')!,
+            fromBlock: BigInt(fromBlock),
+            toBlock: BigInt(toBlock),
+          })
+          .then((logs) => decodeSubmissions(logs, flow)),
+      ),
+    flowRootByTxSeq: (seq) =>
+      guard(
+        client
+          .readContract({
+            address: flow,
+            abi: flowAbi,
+            functionName: 'getFlowRootByTxSeq',
+            args: [BigInt(seq)],
+          })
+          .then((root) => parseHash32(root)),
+      ),
+    hasFlow: () =>
+      guard(client.getCode({ address: flow }).then((code) => code !== undefined && code !== '0x')),
+  };
+}

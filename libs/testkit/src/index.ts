@@ -1,0 +1,3 @@
+export * from './anvil.ts';
+export * from './data.ts';
+export * from './net.ts';
