@@ -1,7 +1,7 @@
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Kernels, loadKernels, referenceKernels, segmentRootsOf } from '../src/index.ts';
-import { createHashPool, type HashPool, loadNativeKernels } from '../src/node/index.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Kernels, loadKernels, referenceKernels } from '../src/index.ts';
+import { loadNativeKernels } from '../src/node/index.ts';
 
 const reference = referenceKernels();
 const native = loadNativeKernels();
@@ -78,37 +78,5 @@ describe.each(backends)('%s kernels', (_, load) => {
     expect(() => kernels.keccak256Many(new Uint8Array(4), 2, new Uint8Array(63))).toThrow(
       /too short/,
     );
-  });
-});
-
-describe('hash pool', () => {
-  let pool: HashPool;
-  beforeAll(async () => {
-    pool = await createHashPool({ threads: 2, queueMax: 4 });
-  });
-  afterAll(() => pool.close());
-
-  it('gives the roots of whole and short segments', async () => {
-    const data = Uint8Array.from({ length: 262_144 * 2 + 1000 }, (_, i) => i * 3 + (i >> 9));
-    expect(await pool.segmentRoots(data, { lastLeafCount: 8 })).toEqual(
-      segmentRootsOf(reference, data, 8),
-    );
-  });
-
-  it('refuses work beyond its queue and obeys a signal', async () => {
-    const data = new Uint8Array(262_144);
-    const jobs = Array.from({ length: 6 }, () => pool.segmentRoots(data, { lastLeafCount: 1024 }));
-    expect(() => pool.segmentRoots(data, { lastLeafCount: 1024 })).toThrowError(
-      expect.objectContaining({ code: 'KERNELS_QUEUE_FULL' }),
-    );
-    await Promise.all(jobs);
-    const signal = AbortSignal.abort(new Error('no'));
-    expect(() => pool.segmentRoots(data, { lastLeafCount: 1024, signal })).toThrow('no');
-  });
-
-  it('reports a file that cannot be read', async () => {
-    await expect(
-      pool.fileSegmentRoots('/nonexistent', { start: 0, end: 10, lastLeafCount: 1 }),
-    ).rejects.toMatchObject({ code: 'KERNELS_JOB_FAILED' });
   });
 });

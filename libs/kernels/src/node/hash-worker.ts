@@ -1,8 +1,9 @@
-// One hashing thread. Jobs arrive as messages; input is shared memory or a file range; results are posted back.
+// One hashing thread. Jobs arrive as messages; input is shared memory or a file range; roots are posted back. Anything but a
+// failing read is a bug and ends the thread, which the pool reports and replaces.
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorMessage } from '@cairn/base';
-import type { KernelBackend, Kernels } from '../kernels.ts';
+import { type KernelBackend, SECTOR_BYTES, TREE_LEAVES_MAX } from '../kernels.ts';
 import { segmentRootsOf } from '../segment-roots.ts';
 import { loadNodeKernels } from './load.ts';
 
@@ -10,61 +11,63 @@ export type HashJob = { id: number; lastLeafCount: number } & (
   | { kind: 'bytes'; data: Uint8Array }
   | { kind: 'file'; path: string; start: number; end: number }
 );
+/** `short`: the file ended before the range did. `read`: the system refused; `errno` says how. */
+export type HashFailure = { reason: 'short' | 'read'; message: string; errno: string | undefined };
 export type HashReply =
   | { id: number; kind: 'done'; roots: Uint8Array }
-  | { id: number; kind: 'progress'; bytes: number }
-  | { id: number; kind: 'failed'; message: string; code: string | undefined };
+  | ({ id: number; kind: 'failed' } & HashFailure);
 
+/** Stays in the cache between the read and the hash; a multiple of the segment. */
 const BLOCK_BYTES = 1024 * 1024;
-const SEGMENT_BYTES = 262_144;
+const SEGMENT_BYTES = SECTOR_BYTES * TREE_LEAVES_MAX;
 const port = parentPort!;
 const { backend } = workerData as { backend: 'auto' | KernelBackend };
 const { kernels } = await loadNodeKernels(backend);
-kernels.sectorTreeRoots(new Uint8Array(SEGMENT_BYTES), 1024); // compile the hot path before the first job
+const block = new Uint8Array(BLOCK_BYTES);
 
-function hashFile(job: HashJob & { kind: 'file' }, hash: Kernels): Uint8Array {
-  const file = openSync(job.path, 'r');
-  try {
-    const buffer = new Uint8Array(BLOCK_BYTES);
-    const roots = new Uint8Array(32 * Math.ceil((job.end - job.start) / SEGMENT_BYTES));
-    for (let at = job.start; at < job.end; at += BLOCK_BYTES) {
-      const wanted = Math.min(BLOCK_BYTES, job.end - at);
-      let got = 0;
-      while (got < wanted) {
-        const n = readSync(file, buffer, got, wanted - got, at + got);
-        if (n === 0) throw new Error(`${job.path} became shorter while it was read`);
-        got += n;
-      }
-      const isLast = at + wanted === job.end;
-      const block = segmentRootsOf(
-        hash,
-        buffer.subarray(0, wanted),
-        isLast ? job.lastLeafCount : 1024,
-      );
-      roots.set(block, (32 * (at - job.start)) / SEGMENT_BYTES);
-      port.postMessage({ id: job.id, kind: 'progress', bytes: wanted } satisfies HashReply);
-    }
-    return roots;
-  } finally {
-    closeSync(file);
+class ShortRead extends Error {}
+
+/** Fills `target` from `position` of an open file. */
+function readFully(file: number, target: Uint8Array, position: number): void {
+  for (let got = 0; got < target.length; ) {
+    const n = readSync(file, target, got, target.length - got, position + got);
+    if (n === 0) throw new ShortRead();
+    got += n;
   }
 }
 
-port.on('message', (job: HashJob) => {
+function hashFile(job: HashJob & { kind: 'file' }): HashReply {
+  const { id, path, start, end } = job;
+  const roots = new Uint8Array(32 * Math.ceil((end - start) / SEGMENT_BYTES));
+  let file: number | undefined;
   try {
-    const roots =
-      job.kind === 'file'
-        ? hashFile(job, kernels)
-        : segmentRootsOf(kernels, job.data, job.lastLeafCount);
-    port.postMessage({ id: job.id, kind: 'done', roots } satisfies HashReply);
+    file = openSync(path, 'r');
+    for (let at = start; at < end; at += BLOCK_BYTES) {
+      const data = block.subarray(0, Math.min(BLOCK_BYTES, end - at));
+      readFully(file, data, at);
+      const leaves = at + data.length === end ? job.lastLeafCount : TREE_LEAVES_MAX;
+      roots.set(segmentRootsOf(kernels, data, leaves), (32 * (at - start)) / SEGMENT_BYTES);
+    }
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
-    port.postMessage({
-      id: job.id,
-      kind: 'failed',
-      message: errorMessage(error),
-      code,
-    } satisfies HashReply);
+    if (error instanceof ShortRead) {
+      const message = `${path} became shorter while it was read`;
+      return { id, kind: 'failed', reason: 'short', message, errno: undefined };
+    }
+    if (!(error instanceof Error && 'errno' in error && 'code' in error)) throw error;
+    const message = errorMessage(error);
+    return { id, kind: 'failed', reason: 'read', message, errno: String(error.code) };
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
+  return { id, kind: 'done', roots };
+}
+
+port.on('message', (job: HashJob) => {
+  if (job.kind === 'file') return port.postMessage(hashFile(job));
+  const roots = segmentRootsOf(kernels, job.data, job.lastLeafCount);
+  port.postMessage({ id: job.id, kind: 'done', roots } satisfies HashReply);
 });
+
+// Compile the hot path before the first job: WASM runs at half speed until its functions are optimised.
+for (let i = 0; i < 4; i++) kernels.sectorTreeRoots(block, TREE_LEAVES_MAX);
 port.postMessage('ready');

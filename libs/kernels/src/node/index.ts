@@ -1,3 +1,10 @@
-export * from './hash-pool.ts';
+export {
+  createHashPool,
+  type HashCallOptions,
+  type HashFileOptions,
+  type HashPool,
+  type HashPoolOptions,
+} from './hash-pool.ts';
 export * from './load.ts';
 export * from './native.ts';
+export type { KernelsErrorCode } from './pool-errors.ts';
