@@ -269,6 +269,7 @@ export class SegmentStore {
       for (const { writes } of group)
         for (const write of writes) this.#queueBytes -= write.data.length;
     }
+    this.#draining = undefined; // in the same turn that found the queue empty
   }
 
   async #writeGroup(group: Pending[]): Promise<void> {
