@@ -8,12 +8,14 @@
 import {
   assert,
   bytesToHash32,
+  CodedError,
   concatBytes,
   type DataRoot,
+  equalBytes,
   type Hash32,
   hexToBytes,
 } from '@cairn/base';
-import { type Kernels, segmentRootOf, segmentRootsOf } from '@cairn/kernels';
+import { type Kernels, segmentRootOf } from '@cairn/kernels';
 import {
   BYTES_PER_SECTOR,
   BYTES_PER_SEGMENT,
@@ -23,7 +25,7 @@ import {
 } from '@cairn/protocol';
 import { siblingsToProof } from './proof.ts';
 import { paddedSectorCount, pieces, segmentCounts, segmentLeafCount } from './shape.ts';
-import { foldRight, zeroHash, zeroTree } from './zero.ts';
+import { foldRight, zeroHash } from './zero.ts';
 
 /** A power-of-two subtree as the Flow contract takes it; height 0 is one sector. */
 export type SubmissionNode = { root: Hash32; height: number };
@@ -33,10 +35,20 @@ export function segmentRoot(kernels: Kernels, data: Uint8Array, leafCount: numbe
   return segmentRootOf(kernels, data, leafCount);
 }
 
-/** True when the last padded segment holds file bytes and is cut: then its bytes are needed for the submission nodes. */
+/**
+ * Leaves of the last padded segment. Below 1024 it holds file bytes: padding is less than 1/16 of the next power of two and
+ * the padded count a multiple of that, so padding segments are always whole.
+ */
+function lastLeafCount(size: number): number {
+  return segmentLeafCount(size, segmentCounts(size).padded - 1);
+}
+
+/**
+ * True when the bytes of the last segment are needed besides its root: it is cut, and made of more than one submission node.
+ * Never so for a file of whole segments.
+ */
 export function needsTail(size: number): boolean {
-  const { real, padded } = segmentCounts(size);
-  return real === padded && segmentLeafCount(size, padded - 1) < SECTORS_PER_SEGMENT;
+  return pieces(0, lastLeafCount(size)).length > 1;
 }
 
 /** Immutable tree of one file. Returned arrays are views or fresh; never write to them. */
@@ -47,21 +59,47 @@ export class FileTree {
   readonly submissionNodes: readonly SubmissionNode[];
   readonly #levels: readonly Uint8Array[];
 
+  /** `tailPieces`: roots of the perfect subtrees of a cut last segment that holds file bytes. */
   private constructor(
+    kernels: Kernels,
     size: number,
-    levels: readonly Uint8Array[],
-    nodes: readonly SubmissionNode[],
+    realSegmentRoots: Uint8Array,
+    tailPieces: readonly Uint8Array[],
   ) {
+    const { real, padded } = segmentCounts(size);
+    assert(realSegmentRoots.length === 32 * real, 'one root for each real segment');
+    const base = new Uint8Array(32 * padded);
+    base.set(realSegmentRoots);
+    for (let i = real; i < padded; i++) base.set(zeroHash(SEGMENT_HEIGHT), 32 * i);
+    const levels: Uint8Array[] = [base];
+    for (let level: Uint8Array = base; level.length > 32; levels.push(level))
+      level = parents(kernels, level);
+
     this.size = size;
     this.#levels = levels;
     this.rootBytes = levels[levels.length - 1]!;
     this.root = bytesToHash32(this.rootBytes) as DataRoot;
-    this.submissionNodes = nodes;
+    this.submissionNodes = pieces(0, paddedSectorCount(size)).map(({ start, height }) => ({
+      root: bytesToHash32(this.#piece(start, height, tailPieces)),
+      height,
+    }));
+  }
+
+  /** Root of a submission node: a node of a level, or below a segment one of the pieces of the cut last segment. */
+  #piece(start: number, height: number, tailPieces: readonly Uint8Array[]): Uint8Array {
+    const lastLeaves = lastLeafCount(this.size);
+    if (height < SEGMENT_HEIGHT && 2 ** height !== lastLeaves) {
+      return tailPieces[pieces(0, lastLeaves).findIndex((piece) => piece.height === height)]!;
+    }
+    const above = Math.max(0, height - SEGMENT_HEIGHT);
+    const index = Math.floor(start / SECTORS_PER_SEGMENT / 2 ** above);
+    return this.#levels[above]!.subarray(32 * index, 32 * index + 32);
   }
 
   /**
    * @param realSegmentRoots 32 bytes for each segment that holds file bytes, hashed over `segmentLeafCount` leaves.
-   * @param tail bytes of the last segment; required when `needsTail(size)`, ignored otherwise.
+   * @param tail bytes of the last segment; required when `needsTail(size)`, ignored otherwise. Throws `MERKLE_TAIL` (kind
+   *   conflict) when they do not hash to the last root: the file changed while it was read.
    */
   static fromSegmentRoots(
     kernels: Kernels,
@@ -69,33 +107,32 @@ export class FileTree {
     realSegmentRoots: Uint8Array,
     tail?: Uint8Array,
   ): FileTree {
-    const { real, padded } = segmentCounts(size);
-    assert(realSegmentRoots.length === 32 * real, 'one root for each real segment');
-    const lastLeaves = segmentLeafCount(size, padded - 1);
-    const base = new Uint8Array(32 * padded);
-    base.set(realSegmentRoots);
-    for (let i = real; i < padded; i++) {
-      base.set(i === padded - 1 ? zeroTree(kernels, lastLeaves) : zeroHash(SEGMENT_HEIGHT), 32 * i);
+    if (!needsTail(size)) return new FileTree(kernels, size, realSegmentRoots, []);
+    assert(tail !== undefined, 'the bytes of the last segment are needed (needsTail)');
+    const tailPieces = pieceRoots(kernels, tail, lastLeafCount(size));
+    if (!equalBytes(foldRight(kernels, tailPieces), realSegmentRoots.subarray(-32))) {
+      throw new CodedError({
+        code: 'MERKLE_TAIL',
+        kind: 'conflict',
+        message: 'the end of the file does not match its hash: it changed while it was read',
+        details: { size },
+      });
     }
-    const levels: Uint8Array[] = [base];
-    for (let level: Uint8Array = base; level.length > 32; levels.push(level))
-      level = parents(kernels, level);
+    return new FileTree(kernels, size, realSegmentRoots, tailPieces);
+  }
 
-    const tailNodes =
-      lastLeaves < SECTORS_PER_SEGMENT
-        ? segmentPieces(kernels, lastLeaves, needsTail(size) ? tail : new Uint8Array(0))
-        : [];
-    const nodes = pieces(0, paddedSectorCount(size)).map((piece): SubmissionNode => {
-      if (piece.height < SEGMENT_HEIGHT)
-        return { root: bytesToHash32(tailNodes.shift()!), height: piece.height };
-      const level = levels[piece.height - SEGMENT_HEIGHT]!;
-      const index = piece.start / 2 ** piece.height;
-      return {
-        root: bytesToHash32(level.subarray(32 * index, 32 * index + 32)),
-        height: piece.height,
-      };
-    });
-    return new FileTree(size, levels, nodes);
+  /** As above, from the roots of all whole segments and the bytes that follow them; hashes those bytes once. */
+  static fromWholeSegments(
+    kernels: Kernels,
+    size: number,
+    wholeSegmentRoots: Uint8Array,
+    tail: Uint8Array,
+  ): FileTree {
+    if (tail.length === 0) return new FileTree(kernels, size, wholeSegmentRoots, []);
+    const leafCount = segmentLeafCount(size, segmentCounts(size).real - 1);
+    const tailPieces = pieceRoots(kernels, tail, leafCount);
+    const roots = concatBytes(wholeSegmentRoots, foldRight(kernels, tailPieces));
+    return new FileTree(kernels, size, roots, tailPieces);
   }
 
   /** Root of segment `index` of the padded file (a view of 32 bytes). */
@@ -109,6 +146,10 @@ export class FileTree {
 
   /** Sibling hashes from segment `index` to the root, bottom-up, 32 bytes each, concatenated. */
   siblings(index: number): Uint8Array {
+    assert(
+      index >= 0 && 32 * index < this.#levels[0]!.length,
+      'segment index lies in the padded file',
+    );
     const out: Uint8Array[] = [];
     let at = index;
     for (const level of this.#levels) {
@@ -140,13 +181,8 @@ function parents(kernels: Kernels, level: Uint8Array): Uint8Array {
   return out;
 }
 
-/** Roots of the perfect subtrees that a cut segment is made of, largest first. */
-function segmentPieces(
-  kernels: Kernels,
-  leafCount: number,
-  data: Uint8Array | undefined,
-): Uint8Array[] {
-  assert(data !== undefined, 'the bytes of a cut last segment are needed for its submission nodes');
+/** Roots of the perfect subtrees that a segment of `leafCount` leaves is made of, largest first. */
+function pieceRoots(kernels: Kernels, data: Uint8Array, leafCount: number): Uint8Array[] {
   const padded = new Uint8Array(leafCount * BYTES_PER_SECTOR);
   padded.set(data);
   return pieces(0, leafCount).map(({ start, height }) =>
@@ -157,13 +193,18 @@ function segmentPieces(
   );
 }
 
-/** Builds a tree from bytes that arrive in pieces of any length; holds one segment and 32 bytes per segment. */
+/**
+ * Builds a tree from bytes that arrive in pieces of any length. Holds one segment and at most 64 bytes per segment; whole
+ * segments inside one `update` are hashed in place, together.
+ */
 export class FileTreeBuilder {
   readonly #kernels: Kernels;
   readonly #segment = new Uint8Array(BYTES_PER_SEGMENT);
-  readonly #roots: Uint8Array[] = [];
   #filled = 0;
   #size = 0;
+  /** Roots of whole segments; grows by doubling. */
+  #roots = new Uint8Array(32 * 64);
+  #count = 0;
 
   constructor(kernels: Kernels) {
     this.#kernels = kernels;
@@ -171,46 +212,50 @@ export class FileTreeBuilder {
 
   /** Takes the next bytes; copies what it keeps. */
   update(bytes: Uint8Array): void {
-    let at = 0;
-    while (at < bytes.length) {
-      if (this.#filled === BYTES_PER_SEGMENT) this.#flush();
-      const whole = Math.floor((bytes.length - at) / BYTES_PER_SEGMENT) * BYTES_PER_SEGMENT;
-      // Whole segments hash in place, but the last one of the file must stay: more bytes may or may not follow.
-      if (this.#filled === 0 && whole > BYTES_PER_SEGMENT) {
-        const take = whole - BYTES_PER_SEGMENT;
-        this.#roots.push(
-          this.#kernels.sectorTreeRoots(bytes.subarray(at, at + take), SECTORS_PER_SEGMENT),
-        );
-        at += take;
-        continue;
-      }
-      const take = Math.min(bytes.length - at, BYTES_PER_SEGMENT - this.#filled);
-      this.#segment.set(bytes.subarray(at, at + take), this.#filled);
-      this.#filled += take;
-      at += take;
-    }
     this.#size += bytes.length;
+    let rest = bytes;
+    if (this.#filled > 0) {
+      const take = Math.min(rest.length, BYTES_PER_SEGMENT - this.#filled);
+      this.#segment.set(rest.subarray(0, take), this.#filled);
+      this.#filled += take;
+      rest = rest.subarray(take);
+      if (this.#filled < BYTES_PER_SEGMENT) return;
+      this.#hash(this.#segment);
+    }
+    const whole = rest.length - (rest.length % BYTES_PER_SEGMENT);
+    this.#hash(rest.subarray(0, whole));
+    this.#segment.set(rest.subarray(whole));
+    this.#filled = rest.length - whole;
   }
 
   /** The tree of everything so far; the builder must not be used after. Asserts that there was a byte. */
   finish(): FileTree {
-    const { real } = segmentCounts(this.#size);
-    const tail = this.#segment.subarray(0, this.#filled);
-    this.#roots.push(segmentRootsOf(this.#kernels, tail, segmentLeafCount(this.#size, real - 1)));
-    return FileTree.fromSegmentRoots(this.#kernels, this.#size, concatBytes(...this.#roots), tail);
+    return FileTree.fromWholeSegments(
+      this.#kernels,
+      this.#size,
+      this.#roots.subarray(0, 32 * this.#count),
+      this.#segment.subarray(0, this.#filled),
+    );
   }
 
-  #flush(): void {
-    this.#roots.push(this.#kernels.sectorTreeRoots(this.#segment, SECTORS_PER_SEGMENT));
-    this.#filled = 0;
+  #hash(segments: Uint8Array): void {
+    const count = segments.length / BYTES_PER_SEGMENT;
+    if (32 * (this.#count + count) > this.#roots.length) {
+      const roots = new Uint8Array(2 * 32 * (this.#count + count));
+      roots.set(this.#roots);
+      this.#roots = roots;
+    }
+    const out = this.#roots.subarray(32 * this.#count);
+    this.#kernels.sectorTreeRoots(segments, SECTORS_PER_SEGMENT, out);
+    this.#count += count;
   }
 }
 
-/** Tree of bytes in memory. */
+/** Tree of bytes in memory; copies none of them. */
 export function fileTreeOfBytes(kernels: Kernels, bytes: Uint8Array): FileTree {
-  const builder = new FileTreeBuilder(kernels);
-  builder.update(bytes);
-  return builder.finish();
+  const whole = bytes.length - (bytes.length % BYTES_PER_SEGMENT);
+  const roots = kernels.sectorTreeRoots(bytes.subarray(0, whole), SECTORS_PER_SEGMENT);
+  return FileTree.fromWholeSegments(kernels, bytes.length, roots, bytes.subarray(whole));
 }
 
 /** File root from its submission nodes: the right fold (spec 2.3). */

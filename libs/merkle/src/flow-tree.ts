@@ -6,9 +6,16 @@
  * are valid for every later length; nodes at the right edge are derived at query time. Appending costs O(log n) store
  * operations per node, a root O(log n) reads and hashes. Positions are numbers, exact below 2^53.
  */
-import { assert, bytesToHash32, equalBytes, type Hash32, hexToBytes } from '@cairn/base';
+import {
+  assert,
+  bytesToHash32,
+  CodedError,
+  equalBytes,
+  type Hash32,
+  hexToBytes,
+} from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
-import { type FlowProof, SECTORS_PER_SEGMENT } from '@cairn/protocol';
+import { type FlowProof, SECTORS_PER_SEGMENT, SEGMENT_HEIGHT } from '@cairn/protocol';
 import type { SubmissionNode } from './file-tree.ts';
 import { pieces } from './shape.ts';
 import { hashPair, zeroHash } from './zero.ts';
@@ -53,7 +60,11 @@ export function flowHeight(length: number): number {
 }
 
 const PLACEHOLDER = new Uint8Array(32);
+/** Leaf, 64 levels, root. */
+const FLOW_LEMMA_MAX = 66;
+const HASH32 = /^0x[0-9a-f]{64}$/;
 
+/** The flow tree over an injected store. Owns nothing but the length. */
 export class FlowTree {
   readonly #kernels: Kernels;
   readonly #store: FlowNodeStore;
@@ -110,13 +121,26 @@ export class FlowTree {
     this.#length = length;
   }
 
-  /** Records a complete node and each ancestor that is thereby known. Knowing it already is fine. */
+  /**
+   * Records a complete node and each ancestor that is thereby known; one read when it is known already. Throws
+   * `MERKLE_NODE_CONFLICT` (kind corrupt) when another hash is stored: a node never changes, so the store is damaged.
+   */
   setNode(level: number, index: number, hash: Uint8Array): void {
     let node = hash;
     for (let l = level, i = index; ; l++, i = Math.floor(i / 2)) {
+      const known = this.#store.get(l, i);
+      if (known) {
+        if (equalBytes(known, node)) return;
+        throw new CodedError({
+          code: 'MERKLE_NODE_CONFLICT',
+          kind: 'corrupt',
+          message: `flow node ${l}/${i} is stored with another hash`,
+          details: { level: l, index: i, stored: bytesToHash32(known), given: bytesToHash32(node) },
+        });
+      }
       this.#store.set(l, i, node);
       const sibling = this.#store.get(l, i % 2 === 0 ? i + 1 : i - 1);
-      if (!sibling || this.#store.get(l + 1, Math.floor(i / 2))) return;
+      if (!sibling) return;
       node =
         i % 2 === 0
           ? hashPair(this.#kernels, node, sibling)
@@ -124,37 +148,60 @@ export class FlowTree {
     }
   }
 
-  /** A node of the tree as it was at `length`; undefined when it lies inside data whose inner nodes are not known. */
+  /**
+   * A node of the tree as it was at `length`, a shared array. Undefined when it lies inside data whose inner nodes are not
+   * known. Stored nodes cost one read; nodes of zero sectors below a stored zero subtree, and nodes at the right edge,
+   * O(log n).
+   */
   node(level: number, index: number, length = this.#length): Uint8Array | undefined {
     const start = index * 2 ** level;
     if (start >= length) return zeroHash(level);
-    if (start + 2 ** level <= length) return this.#store.get(level, index);
+    if (start + 2 ** level <= length) {
+      return this.#store.get(level, index) ?? this.#insideZeros(level, index);
+    }
     const left = this.node(level - 1, 2 * index, length);
-    const right = this.node(level - 1, 2 * index + 1, length);
+    const right = left && this.node(level - 1, 2 * index + 1, length);
     return left && right && hashPair(this.#kernels, left, right);
+  }
+
+  /** The zero node when the nearest stored ancestor is a tree of zeros: gaps are stored by their largest subtrees only. */
+  #insideZeros(level: number, index: number): Uint8Array | undefined {
+    const top = flowHeight(this.#length);
+    for (let l = level + 1, i = Math.floor(index / 2); l <= top; l++, i = Math.floor(i / 2)) {
+      const ancestor = this.#store.get(l, i);
+      if (ancestor) return equalBytes(ancestor, zeroHash(l)) ? zeroHash(level) : undefined;
+    }
+    return undefined;
   }
 
   /**
    * Proof of one sector at tree size `length`: lemma = [leaf, siblings, root], path true = left child.
-   * `leaf(sector)` gives leaf hashes of data that is at hand, for subtrees below the stored nodes (at most one segment is asked).
-   * Undefined when something needed is unknown.
+   * `leaf(sector)` gives leaf hashes of data that is at hand, for subtrees below the stored nodes; it is asked about the
+   * sector's own segment only. Undefined when something needed is unknown. At most 1,023 + O(log n) hashes.
    */
   prove(
     sector: number,
     options: { length?: number; leaf?: (sector: number) => Uint8Array | undefined } = {},
   ): FlowProof | undefined {
     const length = options.length ?? this.#length;
+    if (!Number.isInteger(sector) || sector < 0 || sector >= length) return undefined;
     const height = flowHeight(length);
-    const derive = (level: number, index: number): Uint8Array | undefined => {
-      const known = this.node(level, index, length);
-      if (known || level > 10) return known;
+    // Below a node that is not stored, children are stored or not: no need to look above them again.
+    const descend = (level: number, index: number): Uint8Array | undefined => {
+      const start = index * 2 ** level;
+      if (start >= length) return zeroHash(level);
+      const known = start + 2 ** level <= length ? this.#store.get(level, index) : undefined;
+      if (known) return known;
       if (level === 0) return options.leaf?.(index);
-      const left = derive(level - 1, 2 * index);
-      const right = left && derive(level - 1, 2 * index + 1);
+      const left = descend(level - 1, 2 * index);
+      const right = left && descend(level - 1, 2 * index + 1);
       return left && right && hashPair(this.#kernels, left, right);
     };
+    const derive = (level: number, index: number): Uint8Array | undefined =>
+      this.node(level, index, length) ??
+      (level < SEGMENT_HEIGHT ? descend(level, index) : undefined);
     const leaf = derive(0, sector);
-    if (!leaf || sector >= length) return undefined;
+    if (!leaf) return undefined;
     const lemma = [bytesToHash32(leaf)];
     const path: boolean[] = [];
     for (let level = 0, index = sector; level < height; level++, index = Math.floor(index / 2)) {
@@ -179,17 +226,32 @@ export class FlowTree {
   }
 }
 
-/** Checks a sector proof: sides must spell the sector's position, and the fold must give `root`. */
+/**
+ * Checks a sector proof: sides must spell the sector's position, and the fold must give `root`. Give `length`, the sectors
+ * of the flow at that root, whenever it is known: it fixes the depth, without which the hash of an inner node passes for a
+ * leaf. A caller that hashed `leaf` from 256 bytes itself is safe either way (inner nodes hash 64 bytes). Never throws.
+ */
 export function verifyFlowProof(
   kernels: Kernels,
-  input: { root: Hash32; sector: number; leaf: Uint8Array; proof: FlowProof },
+  input: {
+    root: Hash32;
+    sector: number;
+    leaf: Uint8Array;
+    proof: FlowProof;
+    length?: number | undefined;
+  },
 ): boolean {
+  const { sector, length } = input;
   const { lemma, path } = input.proof;
+  if (!Number.isSafeInteger(sector) || sector < 0 || input.leaf.length !== 32) return false;
+  if (length !== undefined && (sector >= length || path.length !== flowHeight(length)))
+    return false;
   if (lemma.length !== (path.length === 0 ? 1 : path.length + 2)) return false;
+  if (lemma.length > FLOW_LEMMA_MAX || !lemma.every((hash) => HASH32.test(hash))) return false;
   if (lemma[0] !== bytesToHash32(input.leaf) || lemma[lemma.length - 1] !== input.root)
     return false;
   let hash = input.leaf;
-  let index = input.sector;
+  let index = sector;
   for (let i = 0; i < path.length; i++) {
     const isLeft = index % 2 === 0;
     if (path[i] !== isLeft) return false;

@@ -3,7 +3,7 @@
 import { bytesToHash32, CodedError, type DataRoot, equalBytes, hexToBytes } from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
 import type { FileProof } from '@cairn/protocol';
-import { sectorCount, segmentSteps } from './shape.ts';
+import { type Step, sectorCount, segmentCounts, segmentSteps } from './shape.ts';
 import { hashPair, zeroTree } from './zero.ts';
 
 /** Why a proof was refused. */
@@ -23,10 +23,19 @@ function refuse(
   return new CodedError({ code, kind: 'invalid', message, details });
 }
 
+/** Steps to the root, for an index that comes from somebody else. Throws `MERKLE_PROOF_POSITION`. */
+function stepsOf(size: number, index: number): Step[] {
+  const { padded } = segmentCounts(size);
+  if (!Number.isInteger(index) || index < 0 || index >= padded) {
+    throw refuse('MERKLE_PROOF_POSITION', `the file has no segment ${index}`, { index, padded });
+  }
+  return segmentSteps(size, index);
+}
+
 /**
  * Checks that `segmentRoot` is segment `index` of the file `root` of `size` bytes.
- * Throws `MERKLE_PROOF_LENGTH`, `MERKLE_PROOF_PADDING` (a sibling that covers only padding is not the zero tree) or
- * `MERKLE_PROOF_FOLD`. About log2(segments) hashes.
+ * Throws `MERKLE_PROOF_POSITION` (no such segment), `MERKLE_PROOF_LENGTH`, `MERKLE_PROOF_PADDING` (a sibling that covers
+ * only padding is not the zero tree) or `MERKLE_PROOF_FOLD`. About log2(segments) hashes.
  */
 export function verifySegmentSiblings(
   kernels: Kernels,
@@ -38,7 +47,7 @@ export function verifySegmentSiblings(
     siblings: Uint8Array;
   },
 ): void {
-  const steps = segmentSteps(input.size, input.index);
+  const steps = stepsOf(input.size, input.index);
   if (input.siblings.length !== 32 * steps.length) {
     throw refuse('MERKLE_PROOF_LENGTH', `proof of segment ${input.index} has a wrong length`, {
       expected: steps.length,
@@ -90,7 +99,7 @@ export function proofToSiblings(
       path: path.length,
     });
   }
-  const steps = segmentSteps(input.size, input.index);
+  const steps = stepsOf(input.size, input.index);
   if (steps.length !== path.length || steps.some((step, i) => step.isRightSibling !== path[i])) {
     throw refuse('MERKLE_PROOF_POSITION', `proof is not for segment ${input.index}`, {
       index: input.index,
@@ -109,7 +118,13 @@ export function proofToSiblings(
     });
   }
   const siblings = new Uint8Array(32 * path.length);
-  for (let i = 0; i < path.length; i++) siblings.set(hexToBytes(lemma[i + 1]!), 32 * i);
+  for (let i = 0; i < path.length; i++) {
+    const sibling = hexToBytes(lemma[i + 1]!);
+    if (sibling.length !== 32) {
+      throw refuse('MERKLE_PROOF_LENGTH', 'a hash of the proof is not 32 bytes', { at: i + 1 });
+    }
+    siblings.set(sibling, 32 * i);
+  }
   return siblings;
 }
 
