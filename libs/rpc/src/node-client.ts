@@ -1,0 +1,189 @@
+import { CodedError, isCodedError } from '@cairn/base';
+import {
+  decodeFrames,
+  encodeFrames,
+  type FileInfo,
+  type FlowProof,
+  FRAMES_BODY_BYTES_MAX,
+  fileInfoSchema,
+  fileProofSchema,
+  hash32Schema,
+  type NodeStatus,
+  nodeStatusSchema,
+  type SegmentFrame,
+  type SegmentWithProof,
+  type ShardConfig,
+  segmentsPath,
+  shardConfigSchema,
+} from '@cairn/protocol';
+import { z } from 'zod';
+import { badResponse, parseJson, remoteError, rpcCall } from './call.ts';
+import { fetchTransport, type HttpTransport } from './transport.ts';
+
+export type CallOptions = { signal?: AbortSignal | undefined; timeoutMs?: number | undefined };
+export type NodeClientOptions = {
+  transport?: HttpTransport | undefined;
+  timeoutMs?: number | undefined;
+};
+
+/** One storage node, ours or 0G's. Answers are checked for shape; what they claim is not. */
+export interface NodeClient {
+  readonly url: string;
+  getStatus(options?: CallOptions): Promise<NodeStatus>;
+  getShardConfig(options?: CallOptions): Promise<ShardConfig>;
+  getFileInfo(
+    root: string,
+    needAvailable: boolean,
+    options?: CallOptions,
+  ): Promise<FileInfo | null>;
+  getFileInfoByTxSeq(txSeq: number, options?: CallOptions): Promise<FileInfo | null>;
+  getSectorProof(
+    sector: number,
+    flowRoot: string | null,
+    options?: CallOptions,
+  ): Promise<FlowProof>;
+  getFlowContext(options?: CallOptions): Promise<[string, number]>;
+  uploadSegmentsByTxSeq(
+    segments: readonly SegmentWithProof[],
+    txSeq: number,
+    options?: CallOptions,
+  ): Promise<void>;
+  downloadSegmentWithProofByTxSeq(
+    txSeq: number,
+    index: number,
+    options?: CallOptions,
+  ): Promise<SegmentWithProof | null>;
+  /** True when the node speaks our binary route; asked once. */
+  supportsBinary(options?: CallOptions): Promise<boolean>;
+  /** Sends frames on the binary route; returns how many were accepted. */
+  uploadFrames(
+    root: string,
+    file: { fileSize: number; txSeq?: number | undefined },
+    frames: readonly SegmentFrame[],
+    options?: CallOptions,
+  ): Promise<number>;
+  /** Frames of segments index, index + stride, … (`count` of them); data and siblings are views of the answer. */
+  downloadFrames(
+    txSeq: number,
+    range: { index: number; count: number; stride?: number | undefined },
+    options?: CallOptions,
+  ): Promise<SegmentFrame[]>;
+}
+
+const segmentWithProofSchema = z.object({
+  root: hash32Schema,
+  data: z.string(),
+  index: z.int().min(0),
+  proof: fileProofSchema,
+  fileSize: z.int().min(0),
+});
+const errorSchema = z.object({
+  code: z.number(),
+  message: z.string(),
+  data: z.string().optional(),
+});
+
+export function createNodeClient(url: string, clientOptions: NodeClientOptions = {}): NodeClient {
+  const transport = clientOptions.transport ?? fetchTransport;
+  const base = url.replace(/\/+$/, '');
+  let binary: Promise<boolean> | undefined;
+  const call = <T>(
+    method: string,
+    params: readonly unknown[],
+    schema: z.ZodType<T>,
+    options: CallOptions = {},
+  ): Promise<T> =>
+    rpcCall(base, method, params, {
+      signal: options.signal,
+      timeoutMs: options.timeoutMs ?? clientOptions.timeoutMs,
+      schema,
+      transport,
+    });
+  const http = async (
+    path: string,
+    body: Uint8Array | undefined,
+    options: CallOptions,
+  ): Promise<Uint8Array> => {
+    const answer = await transport(`${base}${path}`, {
+      method: body ? 'POST' : 'GET',
+      headers: body ? { 'content-type': 'application/octet-stream' } : {},
+      body,
+      signal: options.signal,
+      timeoutMs: options.timeoutMs ?? clientOptions.timeoutMs ?? 60_000,
+      maxBytes: FRAMES_BODY_BYTES_MAX,
+    });
+    if (answer.status === 200) return answer.body;
+    const error = errorSchema.safeParse(parseJson(answer.body));
+    if (error.success) throw remoteError(base, path, error.data);
+    throw badResponse(base, path, `HTTP ${answer.status}`);
+  };
+
+  return {
+    url,
+    getStatus: (options) => call('zgs_getStatus', [], nodeStatusSchema, options),
+    getShardConfig: (options) => call('zgs_getShardConfig', [], shardConfigSchema, options),
+    getFileInfo: (root, needAvailable, options) =>
+      call('zgs_getFileInfo', [root, needAvailable], fileInfoSchema.nullable(), options),
+    getFileInfoByTxSeq: (txSeq, options) =>
+      call('zgs_getFileInfoByTxSeq', [txSeq], fileInfoSchema.nullable(), options),
+    getSectorProof: (sector, flowRoot, options) =>
+      call('zgs_getSectorProof', [sector, flowRoot], fileProofSchema, options),
+    getFlowContext: (options) =>
+      call('zgs_getFlowContext', [], z.tuple([z.string(), z.number()]), options),
+    uploadSegmentsByTxSeq: async (segments, txSeq, options) => {
+      await call('zgs_uploadSegmentsByTxSeq', [segments, txSeq], z.unknown(), options);
+    },
+    downloadSegmentWithProofByTxSeq: (txSeq, index, options) =>
+      call(
+        'zgs_downloadSegmentWithProofByTxSeq',
+        [txSeq, index],
+        segmentWithProofSchema.nullable() as unknown as z.ZodType<SegmentWithProof | null>,
+        options,
+      ),
+    supportsBinary(options = {}) {
+      binary ??= transport(`${base}/cairn/v1/info`, {
+        method: 'GET',
+        signal: options.signal,
+        timeoutMs: 5000,
+        maxBytes: 65_536,
+      }).then(
+        (answer) =>
+          answer.status === 200 &&
+          z.object({ binary: z.literal(true) }).safeParse(parseJson(answer.body)).success,
+        (error: unknown) => {
+          binary = undefined;
+          if (isCodedError(error, 'RPC_RESPONSE_TOO_LARGE')) return false;
+          throw error;
+        },
+      );
+      return binary;
+    },
+    async uploadFrames(root, file, frames, options = {}) {
+      const query = `?fileSize=${file.fileSize}${file.txSeq === undefined ? '' : `&txSeq=${file.txSeq}`}`;
+      const answer = await http(`${segmentsPath(root)}${query}`, encodeFrames(frames), options);
+      const parsed = z.object({ accepted: z.int() }).safeParse(parseJson(answer));
+      if (!parsed.success) throw badResponse(base, 'upload', 'no count of accepted segments');
+      return parsed.data.accepted;
+    },
+    async downloadFrames(txSeq, { index, count, stride = 1 }, options = {}) {
+      const frames = decodeFrames(
+        await http(
+          `${segmentsPath(txSeq)}/${index}?count=${count}&stride=${stride}`,
+          undefined,
+          options,
+        ),
+      );
+      if (
+        frames.length !== count ||
+        frames.some((frame, i) => frame.index !== index + i * stride)
+      ) {
+        throw new CodedError({
+          code: 'RPC_BAD_RESPONSE',
+          kind: 'invalid',
+          message: `${url} sent other segments than it was asked for`,
+        });
+      }
+      return frames;
+    },
+  };
+}
