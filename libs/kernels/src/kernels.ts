@@ -2,8 +2,9 @@
 export type KernelBackend = 'reference' | 'wasm' | 'native';
 
 /**
- * Batch hashing. Every function is pure, takes views, and writes into `out` when given (which it returns) or into a new
- * array. Lengths are asserted: a wrong one is the caller's bug.
+ * Batch hashing. Every function takes views and writes to the front of `out` when given (which it returns) or to a new
+ * array. `out` may begin where the input begins when items have 32 bytes or more, so a tree can be hashed in place; it must
+ * not overlap otherwise. Lengths are asserted: a wrong one is the caller's bug.
  */
 export interface Kernels {
   readonly backend: KernelBackend;

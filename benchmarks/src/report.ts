@@ -1,0 +1,61 @@
+// Prints what a suite measured as text for people; the JSON has the same and the samples.
+import type { BenchHeader, BenchRatio, BenchRow, SuiteResult } from './harness.ts';
+
+const number = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => (i === 0 ? cell.padEnd(widths[i]!) : cell.padStart(widths[i]!)))
+        .join('  '),
+    )
+    .join('\n');
+}
+
+function rate(row: BenchRow): string {
+  if (row.megabytesPerSecond !== undefined) return `${number(row.megabytesPerSecond)} MB/s`;
+  if (row.millionPerSecond !== undefined) return `${number(row.millionPerSecond)} M/s`;
+  return '';
+}
+
+function verdict({ value, atLeast }: BenchRatio): string {
+  if (atLeast === undefined) return '';
+  return `${value >= atLeast ? 'reached' : 'MISSED'}: at least ${atLeast}`;
+}
+
+/** One line about the machine. */
+export function headerText({ cpu, cores, node, date }: BenchHeader): string {
+  return `${cpu}, ${cores} cores, Node ${node}, ${date}`;
+}
+
+export function suiteText(name: string, result: SuiteResult): string {
+  const parts = [
+    `\n${name}`,
+    table([
+      ['case', 'p50', 'min', 'rate'],
+      ...result.rows.map((row) => [
+        row.name,
+        `${number(row.p50Ms)} ms`,
+        `${number(row.minMs)} ms`,
+        rate(row),
+      ]),
+    ]),
+  ];
+  if (result.ratios.length > 0) {
+    parts.push(
+      table([
+        ['ratio of speeds, median of rounds', 'value', ''],
+        ...result.ratios.map((one) => [
+          `${one.of} : ${one.over}`,
+          `${number(one.value)} x`,
+          verdict(one),
+        ]),
+      ]),
+    );
+  }
+  parts.push(...result.notes.map((note) => `* ${note}`));
+  return parts.join('\n\n').replace(/\n\n\*/g, '\n*');
+}
