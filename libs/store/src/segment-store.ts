@@ -284,35 +284,40 @@ export class SegmentStore {
         pending.reject(storeError(error));
       }
     }
+    const failed = new Map<Pending, unknown>();
     try {
       await Promise.all(
         [...stage.touched].map(async (volume) => (await this.#volume(volume)).datasync()),
       );
-      const failed = new Map<Pending, unknown>();
       this.#db.transaction(() => {
-        for (const [segmentIndex, row] of stage.rows) {
-          if (row) this.#upsert.run(segmentIndex, row.slot, ...columns(row));
-          else this.#delete.run(segmentIndex);
-        }
         for (const pending of alive) {
-          if (!pending.commit) continue;
           try {
-            this.#db.transaction(pending.commit)(); // nested: a savepoint
+            pending.commit?.();
           } catch (error) {
             failed.set(pending, error);
           }
         }
+        if (failed.size > 0) throw new CommitRefused();
+        for (const [segmentIndex, row] of stage.rows) {
+          if (row) this.#upsert.run(segmentIndex, row.slot, ...columns(row));
+          else this.#delete.run(segmentIndex);
+        }
       })();
-      this.#adopt(stage);
-      for (const pending of alive) {
-        if (failed.has(pending)) pending.reject(failed.get(pending));
-        else pending.resolve();
-      }
     } catch (error) {
       this.#freeSlots.push(...stage.taken);
-      for (const pending of alive)
+      if (error instanceof CommitRefused) {
+        // Rolled back as one; those that were refused fail, the others go again without them.
+        for (const [pending, reason] of failed) pending.reject(reason);
+        await this.#writeGroup(alive.filter((pending) => !failed.has(pending)));
+        return;
+      }
+      for (const pending of alive) {
         pending.reject(storeError(databaseError(error, this.#options.dir)));
+      }
+      return;
     }
+    this.#adopt(stage);
+    for (const pending of alive) pending.resolve();
   }
 
   /** Takes a committed stage into memory; only now may freed slots be used again. */
@@ -534,6 +539,9 @@ export class SegmentStore {
     }
   }
 }
+
+/** Rolls a group back because a caller's commit threw. */
+class CommitRefused extends Error {}
 
 function columns(row: Row): [Buffer, Buffer] {
   const { buffer, byteOffset, byteLength } = row.checksums;

@@ -87,6 +87,7 @@ describe.each([
       store.write([{ segmentIndex: 3, startSector: 0, data: bytes(256, 3) }]),
     ]);
     expect(results.map((r) => r.status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(store.has(2, 0, 1)).toBe(false);
     const before = store.stats().segments;
     await store.remove([{ segmentIndex: 1, startSector: 0, endSector: 1024 }]);
     await store.write([{ segmentIndex: 50, startSector: 0, data: bytes(256, 5) }]);

@@ -1,0 +1,176 @@
+/*
+ * Applies the log to the database, and undoes it. Each call is one transaction, so a kill leaves the state before or
+ * after it, never between. What follows from it (files that need nothing, equal roots, pooled segments) is done after
+ * the commit and again at start, because it only derives from what is stored.
+ */
+import { CodedError, type DataRoot, hexToBytes, type Logger } from '@cairn/base';
+import type { BlockRef, ChainReader, LogSink, Submission } from '@cairn/chain';
+import type { Kernels } from '@cairn/kernels';
+import { segmentRootOf } from '@cairn/kernels';
+import { segmentLeafCount, segmentSiblingsFromFlow, submissionRoot } from '@cairn/merkle';
+import type { SectorRange, SegmentStore } from '@cairn/store';
+import { type Files, placeSegment } from '../ingest/files.ts';
+import type { Ingest } from '../ingest/ingest.ts';
+import type { NodeDatabase } from '../store/node-database.ts';
+import { STATE, type StoredSubmission } from '../store/submission-table.ts';
+
+export type NodeLogSinkDeps = {
+  database: NodeDatabase;
+  segments: SegmentStore;
+  files: Files;
+  ingest: Ingest;
+  kernels: Kernels;
+  reader: ChainReader;
+  log: Logger;
+  /** The local flow root is not the chain's: nothing this node says can be trusted any more. */
+  onDiverged: (error: CodedError) => void;
+};
+
+/** Bytes of finalized files kept through a reorg, over all files. */
+const KEPT_BYTES_MAX = 64 * 1024 * 1024;
+
+export class NodeLogSink implements LogSink {
+  readonly #deps: NodeLogSinkDeps;
+
+  constructor(deps: NodeLogSinkDeps) {
+    this.#deps = deps;
+  }
+
+  progress(): BlockRef | undefined {
+    return this.#deps.database.progress();
+  }
+
+  previousBlock(number: number): BlockRef | undefined {
+    return this.#deps.database.previousBlock(number);
+  }
+
+  nextSeq(): number {
+    return this.#deps.database.submissions.nextSeq;
+  }
+
+  async apply(batch: { submissions: Submission[]; blocks: BlockRef[] }): Promise<void> {
+    const { database, kernels, log } = this.#deps;
+    const lengthBefore = database.flow.length;
+    const added: StoredSubmission[] = [];
+    try {
+      database.db.transaction(() => {
+        for (const submission of batch.submissions) {
+          const root = submissionRoot(kernels, submission.nodes);
+          const { start, lengthAfter } = database.flow.append(submission.nodes);
+          if (start !== submission.startSector)
+            throw diverged(
+              `submission ${submission.seq} is at sector ${submission.startSector} on chain and would be at ${start} here`,
+            );
+          added.push(database.submissions.insert(submission, root));
+          database.addFlowRoot(database.flow.root(), submission.seq, lengthAfter);
+        }
+        database.addBlocks(batch.blocks);
+      })();
+    } catch (error) {
+      database.nodes.forget();
+      database.submissions.forget();
+      database.flow.truncate(lengthBefore);
+      if (error instanceof CodedError && error.code === 'NODE_DIVERGED')
+        this.#deps.onDiverged(error);
+      throw error;
+    }
+    for (const file of added) {
+      log.debug({ txSeq: file.seq, root: file.root, bytes: file.size }, 'submission seen');
+      await this.#settle(file);
+    }
+    const last = batch.submissions.at(-1);
+    if (last) await this.#compareRoot(last);
+  }
+
+  async revert(block: BlockRef | undefined): Promise<void> {
+    const { database, segments, files, log } = this.#deps;
+    const height = block?.number ?? -1;
+    const undone = database.submissions.above(height);
+    const first = undone[0];
+    if (!first) {
+      database.removeBlocksAbove(height);
+      return;
+    }
+    await this.#keepFinalized(undone);
+    const before = first.seq === 0 ? undefined : database.submissions.bySeq(first.seq - 1);
+    const ranges: SectorRange[] = undone.flatMap((file) =>
+      [...files.required(file)].map((index) => placeSegment(file, index)),
+    );
+    await segments.remove(ranges, () => {
+      database.submissions.removeFrom(first.seq);
+      database.removeFlowRootsFrom(first.seq);
+      database.flow.truncate(before?.endSector ?? 1);
+      database.removeBlocksAbove(height);
+    });
+    files.revert(first.seq);
+    log.warn(
+      { fromSeq: first.seq, submissions: undone.length, toBlock: height },
+      'submissions reverted',
+    );
+  }
+
+  /** At start: what a kill may have left undone. */
+  async resume(): Promise<void> {
+    for (const file of this.#deps.database.submissions.receiving()) await this.#settle(file);
+  }
+
+  async #settle(file: StoredSubmission): Promise<void> {
+    try {
+      await this.#deps.files.settle(file);
+      if (this.#deps.database.submissions.bySeq(file.seq)?.state === STATE.receiving)
+        await this.#deps.ingest.flushPool(file);
+    } catch (error) {
+      this.#deps.log.warn(
+        { txSeq: file.seq, error: error instanceof Error ? error.message : String(error) },
+        'could not settle a file yet',
+      );
+    }
+  }
+
+  async #keepFinalized(undone: readonly StoredSubmission[]): Promise<void> {
+    const { database, segments, files, ingest, kernels } = this.#deps;
+    let kept = 0;
+    for (const file of undone) {
+      if (file.state !== STATE.finalized || kept + file.size > KEPT_BYTES_MAX) continue;
+      for (const index of files.required(file)) {
+        const place = placeSegment(file, index);
+        const data = await segments.read(place.segmentIndex, place.startSector, place.endSector);
+        const siblings = segmentSiblingsFromFlow(
+          kernels,
+          { size: file.size, startSector: file.startSector, index },
+          (level, node) => database.flow.node(level, node),
+        );
+        if (!data || !siblings) continue;
+        const segmentRoot = segmentRootOf(kernels, data, segmentLeafCount(file.size, index));
+        try {
+          ingest.keep(file.root as DataRoot, file.size, { index, data, segmentRoot, siblings });
+          kept += data.length;
+        } catch {
+          return; // the pool is full: what does not fit is uploaded again
+        }
+      }
+    }
+  }
+
+  /** Compares our root after the last submission with the chain's. A reorg in between is not a divergence. */
+  async #compareRoot(last: Submission): Promise<void> {
+    const { database, reader } = this.#deps;
+    const ours = database.flow.root();
+    const theirs = await reader.flowRootByTxSeq(last.seq);
+    if (hexToBytes(ours).every((byte, i) => byte === hexToBytes(theirs)[i])) return;
+    const block = await reader.block(last.blockNumber);
+    if (block?.hash !== last.blockHash) return;
+    this.#deps.onDiverged(
+      diverged(`after submission ${last.seq} the flow root is ${theirs} on chain and ${ours} here`),
+    );
+  }
+}
+
+function diverged(reason: string): CodedError {
+  return new CodedError({
+    code: 'NODE_DIVERGED',
+    kind: 'corrupt',
+    message: `this node no longer agrees with the chain: ${reason}`,
+    hint: 'start it with a fresh data folder; if it happens again, the contract is not the one this version knows',
+  });
+}

@@ -1,0 +1,135 @@
+/*
+ * Files in the making: which segments a submission still lacks, when it is finalized, and how equal files share bytes.
+ *
+ * A node needs the segments whose index in the flow is its shard's; a file with none of them is finalized at once. When a
+ * root is finalized under one submission, its bytes are copied to every other submission of that root, and a later one
+ * is finalized without an upload (spec/storage-rpc.md 4.3). States are in the database; the counts are derived from the
+ * segment store when first asked and kept while the file is open.
+ */
+import type { Logger } from '@cairn/base';
+import { segmentCounts, segmentDataBytes } from '@cairn/merkle';
+import {
+  BYTES_PER_SECTOR,
+  SECTORS_PER_SEGMENT,
+  type ShardConfig,
+  shardHolds,
+} from '@cairn/protocol';
+import type { SegmentStore } from '@cairn/store';
+import type { NodeDatabase } from '../store/node-database.ts';
+import { STATE, type StoredSubmission } from '../store/submission-table.ts';
+
+export type FilesDeps = {
+  database: NodeDatabase;
+  segments: SegmentStore;
+  log: Logger;
+  onFinalized?: (() => void) | undefined;
+};
+
+/** Where segment `index` of a file lies: segment of the flow, first sector in it, sectors with file bytes. */
+export function placeSegment(
+  file: { startSector: number; size: number },
+  index: number,
+): { segmentIndex: number; startSector: number; endSector: number } {
+  const startSector = index === 0 ? file.startSector % SECTORS_PER_SEGMENT : 0;
+  return {
+    segmentIndex: Math.floor(file.startSector / SECTORS_PER_SEGMENT) + index,
+    startSector,
+    endSector: startSector + segmentDataBytes(file.size, index) / BYTES_PER_SECTOR,
+  };
+}
+
+export class Files {
+  readonly #deps: FilesDeps;
+  readonly shard: ShardConfig;
+  /** Missing segment indexes of files that are open. */
+  readonly #missing = new Map<number, Set<number>>();
+
+  constructor(deps: FilesDeps, shard: ShardConfig) {
+    this.#deps = deps;
+    this.shard = shard;
+  }
+
+  /** Indexes of the file's segments that this node's shard holds. */
+  *required(file: StoredSubmission): Generator<number> {
+    const first = Math.floor(file.startSector / SECTORS_PER_SEGMENT);
+    const { real } = segmentCounts(file.size);
+    for (let i = 0; i < real; i++) if (shardHolds(this.shard, first + i)) yield i;
+  }
+
+  isOurs(file: StoredSubmission, index: number): boolean {
+    return shardHolds(this.shard, Math.floor(file.startSector / SECTORS_PER_SEGMENT) + index);
+  }
+
+  has(file: StoredSubmission, index: number): boolean {
+    const { segmentIndex, startSector, endSector } = placeSegment(file, index);
+    return this.#deps.segments.has(segmentIndex, startSector, endSector);
+  }
+
+  /** Segments still to come before the file is finalized. */
+  missing(file: StoredSubmission): ReadonlySet<number> {
+    return this.#open(file);
+  }
+
+  /** Notes that a segment is durable; finalizes the file when it was the last one. */
+  async stored(file: StoredSubmission, index: number): Promise<void> {
+    const missing = this.#open(file);
+    missing.delete(index);
+    if (missing.size === 0) await this.#finalize(file);
+  }
+
+  /** Finalizes what can be: nothing required, all present, or the same root finalized elsewhere. */
+  async settle(file: StoredSubmission): Promise<void> {
+    if (this.#open(file).size === 0) return this.#finalize(file);
+    const twin = this.#deps.database.submissions
+      .allByRoot(file.root)
+      .find((s) => s.state === STATE.finalized);
+    if (twin) await this.#copy(twin, file);
+  }
+
+  /** Forgets open files from `seq` on, after a reorg. */
+  revert(seq: number): void {
+    for (const open of this.#missing.keys()) if (open >= seq) this.#missing.delete(open);
+  }
+
+  #open(file: StoredSubmission): Set<number> {
+    let missing = this.#missing.get(file.seq);
+    if (!missing) {
+      missing = new Set();
+      for (const index of this.required(file)) if (!this.has(file, index)) missing.add(index);
+      this.#missing.set(file.seq, missing);
+    }
+    return missing;
+  }
+
+  async #finalize(file: StoredSubmission): Promise<void> {
+    const { submissions } = this.#deps.database;
+    const now = submissions.bySeq(file.seq);
+    if (!now || now.txHash !== file.txHash || now.state !== STATE.receiving) return;
+    submissions.setState(file.seq, STATE.finalized);
+    this.#missing.delete(file.seq);
+    this.#deps.log.info({ txSeq: file.seq, root: file.root, bytes: file.size }, 'file finalized');
+    this.#deps.onFinalized?.();
+    for (const other of submissions.allByRoot(file.root)) {
+      if (other.state === STATE.receiving) await this.#copy(file, other);
+    }
+  }
+
+  /** Copies what `to` needs from `from`, segment by segment; what we do not hold stays missing. */
+  async #copy(from: StoredSubmission, to: StoredSubmission): Promise<void> {
+    for (const index of [...this.#open(to)]) {
+      if (!this.has(from, index)) continue;
+      const source = placeSegment(from, index);
+      const data = await this.#deps.segments.read(
+        source.segmentIndex,
+        source.startSector,
+        source.endSector,
+      );
+      if (!data) continue;
+      const target = placeSegment(to, index);
+      await this.#deps.segments.write([
+        { segmentIndex: target.segmentIndex, startSector: target.startSector, data },
+      ]);
+      await this.stored(to, index);
+    }
+  }
+}

@@ -1,0 +1,209 @@
+import { type DataRoot, type Logger, Semaphore } from '@cairn/base';
+import type { Kernels } from '@cairn/kernels';
+import type { HashPool } from '@cairn/kernels/node';
+import { flowNodesOfSegment, segmentLeafCount } from '@cairn/merkle';
+import { RPC_TEXT } from '@cairn/protocol';
+import { serverError } from '@cairn/rpc';
+import type { SegmentStore, SegmentWrite } from '@cairn/store';
+import type { NodeDatabase } from '../store/node-database.ts';
+import type { StoredSubmission } from '../store/submission-table.ts';
+import { type Files, placeSegment } from './files.ts';
+import type { CheckedSegment, MemoryPool } from './memory-pool.ts';
+import {
+  checkEntry,
+  checkProof,
+  checkSectors,
+  checkShape,
+  type IncomingSegment,
+} from './validate.ts';
+
+export type IngestDeps = {
+  database: NodeDatabase;
+  segments: SegmentStore;
+  files: Files;
+  pool: MemoryPool;
+  hashPool: HashPool;
+  kernels: Kernels;
+  log: Logger;
+  onStored?: ((bytes: number) => void) | undefined;
+};
+export type IngestOptions = {
+  /** Requests that are hashed and written at once; others wait. */
+  writersMax: number;
+  /** Requests that may wait before `too many data writing`. */
+  waitingMax: number;
+};
+
+/** Checks segments and makes them durable. When `accept` resolves, its segments survive a kill. */
+export class Ingest {
+  readonly #deps: IngestDeps;
+  readonly #options: IngestOptions;
+  readonly #writers: Semaphore;
+  /** Segments between check and disk, as `seq/index`. */
+  readonly #inFlight = new Set<string>();
+
+  constructor(deps: IngestDeps, options: IngestOptions) {
+    this.#deps = deps;
+    this.#options = options;
+    this.#writers = new Semaphore(options.writersMax, options.waitingMax);
+  }
+
+  /**
+   * Takes segments of one request, in order; the first refused one ends it, those before it are stored. Returns how many
+   * were accepted. `skipDuplicates` passes over segments that are stored already (batch upload by txSeq); otherwise they
+   * are refused with the text clients match.
+   */
+  async accept(
+    segments: readonly IncomingSegment[],
+    options: {
+      txSeq?: number | undefined;
+      skipDuplicates: boolean;
+      signal?: AbortSignal | undefined;
+    },
+  ): Promise<number> {
+    try {
+      return await this.#writers.run(() => this.#accept(segments, options));
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'BASE_QUEUE_FULL')
+        throw serverError(RPC_TEXT.tooManyWriting(this.#options.writersMax));
+      throw error;
+    }
+  }
+
+  /** Moves what the memory pool has of a file that just appeared in the log. */
+  async flushPool(file: StoredSubmission): Promise<void> {
+    const checked = this.#deps.pool.take(file.root);
+    if (checked.length > 0) await this.#write(file, checked, true);
+  }
+
+  async #accept(
+    segments: readonly IncomingSegment[],
+    options: {
+      txSeq?: number | undefined;
+      skipDuplicates: boolean;
+      signal?: AbortSignal | undefined;
+    },
+  ): Promise<number> {
+    const { database, pool } = this.#deps;
+    let failure: { error: unknown } | undefined;
+    const writes: CheckedSegment[] = [];
+    let entry: StoredSubmission | undefined;
+    const roots = await this.#hash(segments, options.signal);
+    for (const [i, segment] of segments.entries()) {
+      try {
+        checkSectors(segment.data);
+        const found =
+          options.txSeq === undefined
+            ? database.submissions.byRoot(segment.root, false)
+            : database.submissions.bySeq(options.txSeq);
+        const path = checkEntry(segment, found, pool.has(segment.root));
+        checkShape(segment);
+        const segmentRoot = roots[i]!;
+        const siblings = checkProof(this.#deps.kernels, segment, segmentRoot);
+        const checked: CheckedSegment = {
+          index: segment.index,
+          data: segment.data,
+          segmentRoot,
+          siblings,
+        };
+        if (path === 'cache') {
+          pool.add(segment.root, segment.fileSize, checked);
+          // The log entry may have arrived between the look and the add.
+          if (found) await this.flushPool(found);
+          continue;
+        }
+        if (entry && entry !== found) {
+          await this.#write(entry, writes.splice(0), options.skipDuplicates);
+        }
+        entry = found!;
+        writes.push(checked);
+      } catch (error) {
+        failure = { error };
+        break;
+      }
+    }
+    if (entry) await this.#write(entry, writes, options.skipDuplicates);
+    if (failure) throw failure.error;
+    return segments.length;
+  }
+
+  /** Segment roots, all at once in the worker threads; hopeless ones are left out and refused by the checks. */
+  #hash(
+    segments: readonly IncomingSegment[],
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array[]> {
+    return Promise.all(
+      segments.map((segment) => {
+        try {
+          checkSectors(segment.data);
+          checkShape(segment);
+        } catch {
+          return new Uint8Array(32); // the ordered checks below give the error that the client must see
+        }
+        return this.#deps.hashPool.segmentRoots(segment.data, {
+          lastLeafCount: segmentLeafCount(segment.fileSize, segment.index),
+          signal,
+        });
+      }),
+    );
+  }
+
+  async #write(
+    file: StoredSubmission,
+    checked: readonly CheckedSegment[],
+    skipDuplicates: boolean,
+  ): Promise<void> {
+    const { database, segments, files } = this.#deps;
+    const fresh: CheckedSegment[] = [];
+    const keys: string[] = [];
+    try {
+      for (const segment of checked) {
+        if (!files.isOurs(file, segment.index)) continue;
+        const key = `${file.seq}/${segment.index}`;
+        if (this.#inFlight.has(key) || files.has(file, segment.index)) {
+          if (skipDuplicates) continue;
+          throw serverError(RPC_TEXT.duplicate);
+        }
+        this.#inFlight.add(key);
+        keys.push(key);
+        fresh.push(segment);
+      }
+      if (fresh.length === 0) return;
+      const writes = fresh.map((segment): SegmentWrite => {
+        const { segmentIndex, startSector } = placeSegment(file, segment.index);
+        return { segmentIndex, startSector, data: segment.data };
+      });
+      await segments.write(writes, () => {
+        const now = database.submissions.bySeq(file.seq);
+        if (!now || now.txHash !== file.txHash || now.startSector !== file.startSector)
+          throw serverError(RPC_TEXT.revertedWhile);
+        for (const segment of fresh) this.#learn(file, segment);
+      });
+      for (const segment of fresh) {
+        this.#deps.onStored?.(segment.data.length);
+        await files.stored(file, segment.index);
+      }
+    } finally {
+      for (const key of keys) this.#inFlight.delete(key);
+    }
+  }
+
+  /** Keeps the tree nodes that the segment's proof taught, so that it can be proven later. */
+  #learn(file: StoredSubmission, segment: CheckedSegment): void {
+    const { flow, nodes } = this.#deps.database;
+    const taught = flowNodesOfSegment({
+      size: file.size,
+      startSector: file.startSector,
+      index: segment.index,
+      segmentRoot: segment.segmentRoot,
+      siblings: segment.siblings,
+    });
+    for (const node of taught)
+      if (!nodes.get(node.level, node.index)) flow.setNode(node.level, node.index, node.hash);
+  }
+
+  /** Keeps finalized bytes of a reverted file in memory, for when it is mined again. */
+  keep(root: DataRoot, size: number, segment: CheckedSegment): void {
+    this.#deps.pool.add(root, size, segment);
+  }
+}

@@ -1,0 +1,61 @@
+import { enableCompileCache } from 'node:module';
+import { errorMessage, isCodedError } from '@cairn/base';
+import { formatConfig, loadConfig } from '@cairn/config';
+import { EXIT_CODES } from '@cairn/protocol';
+import { createLogger } from '@cairn/telemetry';
+import { nodeConfigSchema } from './config.ts';
+import { startStorageNode } from './node.ts';
+
+enableCompileCache();
+
+function fail(error: unknown, exitCode: number): never {
+  console.error(`storage node: ${errorMessage(error)}`);
+  if (isCodedError(error) && error.hint) console.error(error.hint);
+  process.exit(exitCode);
+}
+
+try {
+  const { config, entries, wants } = loadConfig({
+    schema: nodeConfigSchema,
+    argv: process.argv.slice(2),
+    env: process.env,
+    envPrefix: 'CAIRN_NODE',
+  });
+  if (wants !== 'run') {
+    console.log(formatConfig(entries));
+    process.exit(EXIT_CODES.ok);
+  }
+  const log = createLogger({ name: 'storage-node', level: config.logLevel, file: config.logFile });
+  const abort = new AbortController();
+  const quit = (): void => abort.abort(new Error('stopped'));
+  process.on('SIGINT', quit);
+  process.on('SIGTERM', quit);
+  if (config.exitWithParent) process.stdin.on('end', quit).on('error', quit).resume();
+  const node = await startStorageNode({ log }, config, abort.signal);
+  if (config.readyJson)
+    console.log(
+      JSON.stringify({ url: node.url, adminUrl: node.adminUrl, ...node.shard, pid: process.pid }),
+    );
+  const aborted = new Promise<undefined>((resolve) => {
+    if (abort.signal.aborted) resolve(undefined);
+    abort.signal.addEventListener('abort', () => resolve(undefined));
+  });
+  const reason = await Promise.race([node.ended, aborted]);
+  await node.stop();
+  if (reason) {
+    log.error({ error: reason.message }, 'storage node stopped');
+    fail(reason, EXIT_CODES.verification);
+  }
+  process.exit(EXIT_CODES.ok);
+} catch (error) {
+  if (error instanceof Error && error.message === 'stopped') process.exit(EXIT_CODES.ok);
+  const code = isCodedError(error) ? error.code : '';
+  fail(
+    error,
+    code.startsWith('CONFIG_') || code.startsWith('PROTOCOL_')
+      ? EXIT_CODES.usage
+      : code.startsWith('STORE_')
+        ? EXIT_CODES.disk
+        : EXIT_CODES.network,
+  );
+}

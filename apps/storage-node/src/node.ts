@@ -1,0 +1,232 @@
+// Composition root of the storage node: builds the parts in dependency order, stops them in reverse. No logic.
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CodedError, type Logger, systemClock } from '@cairn/base';
+import { createChainReader, LogFollower } from '@cairn/chain';
+import { createHashPool, loadNodeKernels } from '@cairn/kernels/node';
+import { assertShardConfig, type ShardConfig } from '@cairn/protocol';
+import { HttpServer } from '@cairn/rpc/node';
+import { openDatabase, SegmentStore } from '@cairn/store';
+import { NodeLogSink } from './chain/log-sink.ts';
+import { waitForNetwork } from './chain/network.ts';
+import type { NodeConfig } from './config.ts';
+import { segmentRoutes } from './http/segments.ts';
+import { Files } from './ingest/files.ts';
+import { Ingest } from './ingest/ingest.ts';
+import { MemoryPool } from './ingest/memory-pool.ts';
+import { createNodeMetrics } from './metrics.ts';
+import { adminMethods } from './rpc/admin.ts';
+import { zgsMethods } from './rpc/zgs.ts';
+import { Reader } from './serve/reader.ts';
+import { NodeDatabase } from './store/node-database.ts';
+import { MIGRATIONS } from './store/schema.ts';
+
+export const VERSION = '0.1.0';
+
+export type StorageNode = AsyncDisposable & {
+  url: string;
+  adminUrl: string;
+  shard: ShardConfig;
+  /** Resolves when the node stops by itself: a shutdown was asked for, or it diverged from the chain. */
+  ended: Promise<CodedError | undefined>;
+  stop(): Promise<void>;
+};
+
+export async function startStorageNode(
+  deps: { log: Logger },
+  config: NodeConfig,
+  signal?: AbortSignal,
+): Promise<StorageNode> {
+  const { log } = deps;
+  await using stack = new AsyncDisposableStack();
+  const [shardId, numShard] = config.shard.split('/').map(Number) as [number, number];
+  const shard = { shardId, numShard };
+  assertShardConfig(shard);
+  const ended = Promise.withResolvers<CodedError | undefined>();
+
+  const { kernels, why } = await loadNodeKernels(config.kernels);
+  const hashPool = stack.use(
+    await createHashPool({ threads: config.hashThreads, backend: config.kernels }),
+  );
+  const metrics = createNodeMetrics();
+
+  await mkdir(config.dataDir, { recursive: true });
+  const db = stack.adopt(openDatabase(join(config.dataDir, 'node.db'), MIGRATIONS), (opened) => {
+    opened.close();
+  });
+  const database = new NodeDatabase(db, kernels);
+  const segments = stack.adopt(
+    await SegmentStore.open(
+      { db, log: log.child({ component: 'store' }) },
+      {
+        dir: config.dataDir,
+        segmentsPerVolume: config.segmentsPerVolume,
+        maxSegments: config.maxSegments,
+      },
+    ),
+    (store) => store.close(),
+  );
+
+  const reader = createChainReader({ rpcUrl: config.chainRpcUrl, flow: config.flowAddress });
+  const network = await waitForNetwork(
+    { reader, log: log.child({ component: 'chain' }) },
+    { flowAddress: config.flowAddress, signal },
+  );
+  database.bindNetwork(network.chainId, network.flowAddress);
+  bindShard(database, config.shard);
+
+  const files = new Files(
+    {
+      database,
+      segments,
+      log: log.child({ component: 'files' }),
+      onFinalized: () => metrics.filesFinalized.add({}),
+    },
+    shard,
+  );
+  const pool = new MemoryPool(systemClock, { maxBytes: config.poolBytes, ttlMs: config.poolTtlMs });
+  const ingest = new Ingest(
+    {
+      database,
+      segments,
+      files,
+      pool,
+      hashPool,
+      kernels,
+      log: log.child({ component: 'ingest' }),
+      onStored: (bytes) => metrics.ingestBytes.add({}, bytes),
+    },
+    { writersMax: config.writersMax, waitingMax: 1024 },
+  );
+  const sink = new NodeLogSink({
+    database,
+    segments,
+    files,
+    ingest,
+    kernels,
+    reader,
+    log: log.child({ component: 'sync' }),
+    onDiverged: ended.resolve,
+  });
+  const follower = new LogFollower(
+    { reader, sink, log: log.child({ component: 'sync' }) },
+    {
+      startBlock: config.startBlock,
+      confirmationBlocks: config.confirmationBlocks,
+      pollMs: config.pollMs,
+      pageBlocks: config.pageBlocks,
+    },
+  );
+  const serve = new Reader({ database, segments, files, pool, kernels });
+
+  const zgs = zgsMethods({ database, ingest, reader: serve, shard, network: () => network });
+  const admin = adminMethods({
+    database,
+    metrics: metrics.metrics,
+    peerId: peerId(database),
+    shutdown: () => ended.resolve(undefined),
+  });
+  const isShared = config.adminPort !== 0 && config.adminPort === config.rpcPort;
+  const metricsRoute = {
+    methods: ['GET'],
+    pattern: /^\/metrics$/,
+    handle: async (_: unknown, response: import('node:http').ServerResponse) => {
+      const text = await metrics.metrics.text();
+      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text);
+    },
+  };
+  const onCall = (method: string, outcome: 'ok' | 'error', seconds: number): void =>
+    metrics.rpcSeconds.observe({ method, outcome }, seconds);
+  const server = new HttpServer(
+    { log: log.child({ component: 'rpc' }), onCall },
+    {
+      host: config.rpcHost,
+      port: config.rpcPort,
+      maxBodyBytes: 100 * 1024 * 1024,
+      maxBodies: 16,
+      methods: isShared ? { ...zgs, ...admin } : zgs,
+      routes: [
+        ...segmentRoutes({ ingest, reader: serve, version: VERSION }, { bodiesMax: 16 }),
+        ...(isShared ? [metricsRoute] : []),
+      ],
+    },
+  );
+  const adminServer = isShared
+    ? server
+    : new HttpServer(
+        { log: log.child({ component: 'admin' }), onCall },
+        {
+          host: config.adminHost,
+          port: config.adminPort,
+          maxBodyBytes: 1024 * 1024,
+          methods: admin,
+          routes: [metricsRoute],
+        },
+      );
+
+  await sink.resume();
+  await server.start();
+  stack.defer(() => server.stop());
+  if (!isShared) {
+    await adminServer.start();
+    stack.defer(() => adminServer.stop(500));
+  }
+  follower.start();
+  stack.defer(() => follower.stop());
+  metrics.metrics.gauge(
+    'sync_block',
+    'Last processed block',
+    () => database.progress()?.number ?? 0,
+  );
+  metrics.metrics.gauge('store_segments', 'Segments stored', () => segments.stats().segments);
+  log.info(
+    {
+      url: server.url,
+      adminUrl: adminServer.url,
+      shard: config.shard,
+      chainId: network.chainId,
+      flow: network.flowAddress,
+      kernels: why,
+    },
+    'storage node serving',
+  );
+
+  const owned = stack.move();
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopping ??= owned.disposeAsync();
+    return stopping;
+  };
+  return {
+    url: server.url,
+    adminUrl: adminServer.url,
+    shard,
+    ended: ended.promise,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}
+
+/** A folder keeps the segments of one shard; another would silently lack data. */
+function bindShard(database: NodeDatabase, shard: string): void {
+  const known = database.meta('shard');
+  if (known === undefined) database.setMeta('shard', shard);
+  else if (known !== shard) {
+    throw new CodedError({
+      code: 'NODE_OTHER_SHARD',
+      kind: 'invalid',
+      message: `the data folder holds shard ${known}, not ${shard}`,
+      hint: 'start with the shard of the folder, or with an empty folder',
+    });
+  }
+}
+
+/** A name for this node that lives as long as its folder. */
+function peerId(database: NodeDatabase): string {
+  const known = database.meta('peer_id');
+  if (known) return known;
+  const fresh = createHash('sha256').update(randomBytes(32)).digest('hex').slice(0, 40);
+  database.setMeta('peer_id', fresh);
+  return fresh;
+}

@@ -1,0 +1,35 @@
+/*
+ * One SQLite database per node, `node.db`, beside the volumes (libs/store has their picture).
+ *
+ *   meta        key → value        network (chain id and flow address), shard
+ *   block       number → hash      remembered for walking back, newest BLOCKS_KEPT and every block with a submission
+ *   submission  seq → …            one row per Submit event; `state` 0 receiving, 1 finalized, 2 pruned
+ *   flow_node   (level, index)     complete nodes of the flow tree (docs/adr/0003)
+ *   flow_root   root → length      every root reached after a submission, for sector proofs of the past
+ *
+ * What must be true together is written in one transaction; SQLite recovers it after a kill.
+ */
+import { SEGMENT_STORE_SCHEMA } from '@cairn/store';
+
+export const MIGRATIONS: readonly string[] = [
+  `${SEGMENT_STORE_SCHEMA}
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+  CREATE TABLE block (number INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
+  CREATE TABLE submission (
+    seq INTEGER PRIMARY KEY,
+    root BLOB NOT NULL,
+    size INTEGER NOT NULL,
+    start_sector INTEGER NOT NULL,
+    end_sector INTEGER NOT NULL,
+    nodes BLOB NOT NULL,
+    block INTEGER NOT NULL,
+    tx_hash BLOB NOT NULL,
+    state INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX submission_root ON submission (root, seq);
+  CREATE INDEX submission_block ON submission (block);
+  CREATE TABLE flow_node (level INTEGER NOT NULL, node INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, node)) WITHOUT ROWID, STRICT;
+  CREATE TABLE flow_root (root BLOB PRIMARY KEY, seq INTEGER NOT NULL, length INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+  CREATE INDEX flow_root_seq ON flow_root (seq);
+  `,
+];
