@@ -1,5 +1,6 @@
-import { bytesToHex, hexToBytes, seededRandom } from '@cairn/base';
+import { bytesToHex, type Hash32, hexToBytes } from '@cairn/base';
 import { loadKernels } from '@cairn/kernels';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   FlowTree,
@@ -7,162 +8,284 @@ import {
   flowHeight,
   flowNodesOfSegment,
   MemoryFlowNodeStore,
-  paddedSectorCount,
   segmentCounts,
   segmentSiblingsFromFlow,
-  submissionHeights,
   verifyFlowProof,
   zeroHash,
 } from '../src/index.ts';
-import { patternBytes } from './support.ts';
+import { proofFromLevels, ReferenceFile, ReferenceFlow } from './reference.ts';
+import { codeOf, patternBytes, SEGMENT } from './support.ts';
 import vectors from './vectors/file-roots.json' with { type: 'json' };
+import spec from './vectors/spec-tables.json' with { type: 'json' };
 
 const kernels = await loadKernels();
+const hash = (byte: string): Hash32 => `0x${byte.repeat(32)}` as Hash32;
+const newFlow = (length?: number): FlowTree =>
+  new FlowTree(kernels, new MemoryFlowNodeStore(), length);
 
-/** The definition: an array of leaf hashes, zero sectors in the gaps and up to the next power of two. */
-class NaiveFlow {
-  leaves: Uint8Array[] = [new Uint8Array(32)];
-
-  append(start: number, bytes: Uint8Array): void {
-    while (this.leaves.length < start) this.leaves.push(zeroHash(0));
-    const padded = new Uint8Array(paddedSectorCount(bytes.length) * 256);
-    padded.set(bytes);
-    for (let at = 0; at < padded.length; at += 256)
-      this.leaves.push(kernels.keccak256(padded.subarray(at, at + 256)));
-  }
-
-  root(): string {
-    let level = this.leaves.slice();
-    while (level.length < 2 ** flowHeight(this.leaves.length)) level.push(zeroHash(0));
-    while (level.length > 1) {
-      const next: Uint8Array[] = [];
-      for (let i = 0; i < level.length; i += 2)
-        next.push(kernels.hashPairs(new Uint8Array([...level[i]!, ...level[i + 1]!])));
-      level = next;
-    }
-    return bytesToHex(level[0]!);
-  }
-}
-
-describe('flow tree', () => {
+describe('flow tree vectors', () => {
   it('places and hashes the 30 submissions of the vectors', () => {
-    const flow = new FlowTree(kernels, new MemoryFlowNodeStore());
+    const flow = newFlow();
     for (const row of vectors.flowPlacement.rows) {
-      const placed = flow.append(
-        fileTreeOfBytes(kernels, patternBytes(row.size, row.seed)).submissionNodes,
-      );
+      const bytes = patternBytes(row.size, row.seed);
+      const placed = flow.append(fileTreeOfBytes(kernels, bytes).submissionNodes);
       expect(placed).toEqual({ start: row.startIndex, lengthAfter: row.lengthAfter });
       expect(flow.root()).toBe(row.flowRoot);
     }
   });
 
-  it('places the worked sequence of the spec', () => {
-    const flow = new FlowTree(kernels, new MemoryFlowNodeStore());
-    const root = `0x${'11'.repeat(32)}` as `0x${string}`;
-    const rows: [number[], number][] = [
-      [[0], 1],
-      [[0], 1 + 1],
-      [[10, 8], 1024],
-      [[14, 12], 16_384],
-      [[16, 14], 65_536],
-      [[13, 12], 147_456],
-      [[2], 159_744],
-      [[2], 159_748],
-      [[10], 160_768],
-      [[10], 161_792],
-      [[8, 6], 162_816],
-    ];
-    for (const [heights, start] of rows) {
-      expect(flow.append(heights.map((height) => ({ root: root as never, height }))).start).toBe(
-        start,
-      );
+  it.each(spec.placements)('places the worked sequence from length $from', (sequence) => {
+    const flow = newFlow(sequence.from);
+    for (const { heights, start } of sequence.submissions) {
+      const count = heights.reduce((sum, height) => sum + 2 ** height, 0);
+      expect(flow.place(heights)).toEqual({ start, lengthAfter: start + count });
+      const nodes = heights.map((height) => ({ root: hash('11'), height }));
+      if (sequence.from === 1) expect(flow.append(nodes).start).toBe(start);
     }
-    const crossing = new FlowTree(kernels, new MemoryFlowNodeStore(), 768);
-    expect(crossing.place([8, 6]).start).toBe(1024);
   });
 
   it('an empty flow has the zero root', () => {
-    expect(new FlowTree(kernels, new MemoryFlowNodeStore()).root()).toBe(`0x${'00'.repeat(32)}`);
+    expect(newFlow().root()).toBe(hash('00'));
+  });
+});
+
+/** A flow that knows every proof node, as a node that stored every segment does, beside its twin. */
+class Pair {
+  readonly store = new MemoryFlowNodeStore();
+  readonly flow = new FlowTree(kernels, this.store);
+  readonly twin = new ReferenceFlow();
+  past: { length: number; root: string }[] = [{ length: 1, root: this.flow.root() }];
+
+  append(bytes: Uint8Array): void {
+    const tree = fileTreeOfBytes(kernels, bytes);
+    const { start } = this.flow.append(tree.submissionNodes);
+    const heights = tree.submissionNodes.map((node) => node.height);
+    expect(this.twin.append(new ReferenceFile(bytes).leaves, heights)).toBe(start);
+    expect(this.flow.length).toBe(this.twin.leaves.length);
+    for (let index = 0; index < segmentCounts(bytes.length).real; index++) {
+      const segment = {
+        index,
+        segmentRoot: tree.segmentRoot(index),
+        siblings: tree.siblings(index),
+      };
+      for (const node of flowNodesOfSegment({ size: bytes.length, startSector: start, ...segment }))
+        this.flow.setNode(node.level, node.index, node.hash);
+    }
+    this.past.push({ length: this.flow.length, root: this.flow.root() });
+  }
+
+  revert(steps: number): void {
+    this.past.length = Math.max(1, this.past.length - steps);
+    const { length, root } = this.past.at(-1)!;
+    this.flow.truncate(length);
+    this.twin.leaves.length = length;
+    expect(this.flow.root()).toBe(root);
+  }
+
+  /** Every length ever reached has the twin's root, and these sectors its proofs. */
+  check(sectors: readonly number[]): void {
+    const leaf = (sector: number): Uint8Array | undefined => this.twin.leaves[sector];
+    for (const { length, root } of this.past) {
+      expect(this.flow.root(length)).toBe(root);
+      const levels = this.twin.levels(length);
+      expect(bytesToHex(levels.at(-1)![0]!)).toBe(root);
+      for (const any of sectors) {
+        const sector = any % length;
+        const proof = this.flow.prove(sector, { length, leaf });
+        expect(proof).toEqual(proofFromLevels(levels, sector));
+        const input = { root: root as Hash32, sector, leaf: leaf(sector)!, proof: proof!, length };
+        expect(verifyFlowProof(kernels, input)).toBe(true);
+      }
+    }
+  }
+}
+
+describe('flow tree against its twin', () => {
+  const size = fc.oneof(
+    { weight: 3, arbitrary: fc.integer({ min: 1, max: 5000 }) },
+    { weight: 2, arbitrary: fc.integer({ min: 1, max: 300_000 }) },
+    { weight: 1, arbitrary: fc.constantFrom(SEGMENT, 256, 256 * 768, SEGMENT * 2 + 1) },
+  );
+  const action = fc.oneof(
+    { weight: 5, arbitrary: size.map((bytes) => ({ kind: 'append' as const, bytes })) },
+    { weight: 1, arbitrary: fc.nat(4).map((steps) => ({ kind: 'revert' as const, steps })) },
+  );
+
+  it('equal positions, roots and sector proofs at every past length, through reorgs', () => {
+    fc.assert(
+      fc.property(
+        fc.array(action, { minLength: 1, maxLength: 9 }),
+        fc.array(fc.nat(), { minLength: 3, maxLength: 6 }),
+        (actions, sectors) => {
+          const pair = new Pair();
+          for (const [i, one] of actions.entries()) {
+            if (one.kind === 'append') pair.append(patternBytes(one.bytes, i));
+            else pair.revert(one.steps);
+          }
+          pair.check([0, 1, ...sectors]);
+        },
+      ),
+      { numRuns: 40 },
+    );
   });
 
-  it.each([1, 2, 3])(
-    'equals the naive tree, proves at every past length, and survives reorgs (seed %d)',
-    (seed) => {
-      const random = seededRandom(seed);
-      const store = new MemoryFlowNodeStore();
-      const flow = new FlowTree(kernels, store);
-      const naive = new NaiveFlow();
-      const past: { length: number; root: string }[] = [{ length: 1, root: flow.root() }];
-      for (let i = 0; i < 24; i++) {
-        if (i % 7 === 6) {
-          const back = past[Math.floor(random.next() * past.length)]!;
-          past.length = past.indexOf(back) + 1;
-          flow.truncate(back.length);
-          naive.leaves.length = back.length;
-          expect(flow.root()).toBe(back.root);
-        }
-        const bytes = patternBytes(1 + Math.floor(random.next() ** 3 * 400_000), i);
-        const { start } = flow.append(fileTreeOfBytes(kernels, bytes).submissionNodes);
-        naive.append(start, bytes);
-        expect(flow.length).toBe(naive.leaves.length);
-        expect(flow.root()).toBe(naive.root());
-        past.push({ length: flow.length, root: flow.root() });
-      }
-      const leaf = (sector: number): Uint8Array => naive.leaves[sector]!;
-      for (const { length, root } of past.slice(-6)) {
-        expect(flow.root(length)).toBe(root);
-        for (let k = 0; k < 20; k++) {
-          const sector = Math.floor(random.next() * length);
-          // Inner nodes of big submissions are taught by upload proofs; here from the naive leaves.
-          const proof = flow.prove(sector, { length, leaf });
-          if (!proof) continue;
-          expect(
-            verifyFlowProof(kernels, { root: root as never, sector, leaf: leaf(sector), proof }),
-          ).toBe(true);
-          expect(
-            verifyFlowProof(kernels, {
-              root: root as never,
-              sector: sector ^ 1,
-              leaf: leaf(sector),
-              proof,
-            }),
-          ).toBe(length === 1);
-        }
-      }
-    },
-  );
+  it('proves zero sectors of gaps from the stored zero subtrees alone', () => {
+    const flow = newFlow();
+    flow.append([{ root: hash('11'), height: 0 }]);
+    const { start } = flow.append([{ root: hash('22'), height: 10 }]);
+    expect(start).toBe(1024);
+    for (const sector of [2, 3, 500, 1023]) {
+      const proof = flow.prove(sector)!;
+      const input = { root: flow.root(), sector, leaf: zeroHash(0), proof, length: flow.length };
+      expect(verifyFlowProof(kernels, input)).toBe(true);
+    }
+    // Inside a submission nobody knows anything yet.
+    expect(flow.prove(1500)).toBeUndefined();
+    expect(flow.node(3, 130)).toBeUndefined();
+  });
+
+  it('has no proof for what is not a sector of the flow', () => {
+    const pair = new Pair();
+    pair.append(patternBytes(1000));
+    for (const sector of [-1, 0.5, pair.flow.length, 2 ** 60, Number.NaN])
+      expect(pair.flow.prove(sector)).toBeUndefined();
+  });
+
+  it('keeps few nodes and touches few per append', () => {
+    const store = new MemoryFlowNodeStore();
+    let calls = 0;
+    const counting = {
+      get: (level: number, index: number) => {
+        calls++;
+        return store.get(level, index);
+      },
+      set: (level: number, index: number, node: Uint8Array) => {
+        calls++;
+        store.set(level, index, node);
+      },
+      truncate: (length: number) => store.truncate(length),
+    };
+    const flow = new FlowTree(kernels, counting);
+    for (let i = 0; i < 3000; i++) {
+      calls = 0;
+      flow.append([{ root: hash('11'), height: (i * 7) % 20 }]);
+      expect(calls).toBeLessThan(6 * flowHeight(flow.length) + 10);
+      calls = 0;
+      flow.root();
+      expect(calls).toBeLessThanOrEqual(flowHeight(flow.length) + 1);
+    }
+  });
+
+  it('reports a stored node that disagrees as damage', () => {
+    const flow = newFlow();
+    const { start } = flow.append([{ root: hash('11'), height: 2 }]);
+    flow.setNode(2, start / 4, hexToBytes(hash('11')));
+    expect(codeOf(() => flow.setNode(2, start / 4, hexToBytes(hash('12'))))).toBe(
+      'MERKLE_NODE_CONFLICT',
+    );
+  });
+});
+
+describe('hostile sector proofs', () => {
+  const pair = new Pair();
+  for (const size of [1000, 300_000, 5000]) pair.append(patternBytes(size));
+  const { flow, twin } = pair;
+  const { length } = flow;
+  const root = flow.root();
+  const levels = twin.levels();
+  const inputOf = (sector: number): Parameters<typeof verifyFlowProof>[1] => ({
+    root,
+    sector,
+    leaf: twin.leaves[sector]!,
+    proof: proofFromLevels(levels, sector) as never,
+    length,
+  });
+
+  it('no change of a proof is accepted, and none throws', () => {
+    const hashes = flowHeight(length) + 2;
+    fc.assert(
+      fc.property(fc.nat(length - 1), fc.nat(hashes * 64 - 1), fc.nat(), (sector, digit, other) => {
+        const input = inputOf(sector);
+        const { lemma, path } = input.proof;
+        const check = (change: Partial<typeof input>): boolean =>
+          verifyFlowProof(kernels, { ...input, ...change });
+        expect(check({})).toBe(true);
+        const text = [...lemma[digit >> 6]!];
+        text[2 + (digit & 63)] = text[2 + (digit & 63)] === '0' ? '1' : '0';
+        const changed = lemma.with(digit >> 6, text.join('') as Hash32);
+        expect(check({ proof: { lemma: changed, path } })).toBe(false);
+        const side = other % path.length;
+        expect(check({ proof: { lemma, path: path.with(side, !path[side]) } })).toBe(false);
+        expect(check({ proof: { lemma: lemma.slice(0, -1), path } })).toBe(false);
+        expect(check({ proof: { lemma: [...lemma, root], path: [...path, true] } })).toBe(false);
+        expect(check({ proof: { lemma: lemma.with(1, '0x' as Hash32), path } })).toBe(false);
+        expect(check({ sector: (sector + 1 + (other % (length - 1))) % length })).toBe(false);
+        expect(check({ root: hash('ab') })).toBe(false);
+        expect(check({ leaf: input.leaf.subarray(1) })).toBe(false);
+        expect(check({ sector: -1 })).toBe(false);
+        expect(check({ length: length * 4 })).toBe(false);
+      }),
+    );
+  });
+
+  it('an inner node does not pass for a leaf when the length is given', () => {
+    const { lemma, path } = inputOf(0).proof;
+    const inner = levels[1]![0]!;
+    const proof = { lemma: [bytesToHex(inner) as Hash32, ...lemma.slice(2)], path: path.slice(1) };
+    const short = { root, sector: 0, leaf: inner, proof };
+    expect(verifyFlowProof(kernels, short)).toBe(true);
+    expect(verifyFlowProof(kernels, { ...short, length })).toBe(false);
+  });
+
+  it('refuses proofs longer than any tree', () => {
+    const long = {
+      lemma: Array.from({ length: 1002 }, () => root),
+      path: new Array(1000).fill(true),
+    };
+    const input = { root, sector: 0, leaf: hexToBytes(root), proof: long };
+    expect(verifyFlowProof(kernels, input)).toBe(false);
+  });
 });
 
 describe('segment proofs out of the flow', () => {
-  it.each([300_000, 262_144 * 5 + 1, 262_144 * 17 + 5, 262_144 * 33 + 1, 20_000])(
-    'a file of %d bytes',
+  it.each([300_000, SEGMENT * 5 + 1, SEGMENT * 17 + 5, SEGMENT * 33 + 1, 20_000, 1, SEGMENT])(
+    'a file of %d bytes, segment by segment in any order',
     (size) => {
       const tree = fileTreeOfBytes(kernels, patternBytes(size, 2));
-      const store = new MemoryFlowNodeStore();
-      const flow = new FlowTree(kernels, store);
-      flow.append(fileTreeOfBytes(kernels, patternBytes(5000)).submissionNodes);
-      const { start } = flow.append(tree.submissionNodes);
       const { real } = segmentCounts(size);
-      const lookup = (level: number, index: number): Uint8Array | undefined =>
-        flow.node(level, index);
-      for (let i = 0; i < real; i++) {
-        for (const node of flowNodesOfSegment({
-          size,
-          startSector: start,
-          index: i,
-          segmentRoot: tree.segmentRoot(i),
-          siblings: tree.siblings(i),
-        })) {
-          const known = store.get(node.level, node.index);
-          if (known) expect(bytesToHex(known)).toBe(bytesToHex(node.hash));
-          flow.setNode(node.level, node.index, node.hash);
+      for (const order of [1, -1]) {
+        const flow = newFlow();
+        flow.append(fileTreeOfBytes(kernels, patternBytes(5000)).submissionNodes);
+        const { start } = flow.append(tree.submissionNodes);
+        const siblingsOf = (index: number): Uint8Array | undefined =>
+          segmentSiblingsFromFlow(kernels, { size, startSector: start, index }, (level, at) =>
+            flow.node(level, at),
+          );
+        const indexes = Array.from({ length: real }, (_, i) => i);
+        for (const index of order === 1 ? indexes : indexes.toReversed()) {
+          const segmentRoot = tree.segmentRoot(index);
+          const siblings = tree.siblings(index);
+          const segment = { size, startSector: start, index, segmentRoot, siblings };
+          for (const { level, index: at, hash: node } of flowNodesOfSegment(segment))
+            flow.setNode(level, at, node);
+          expect(siblingsOf(index)).toEqual(siblings);
         }
-        expect(
-          segmentSiblingsFromFlow(kernels, { size, startSector: start, index: i }, lookup),
-        ).toEqual(tree.siblings(i));
+        // Once every segment is known, so is every proof; the flow's root has not moved.
+        for (const index of indexes) expect(siblingsOf(index)).toEqual(tree.siblings(index));
       }
-      expect(submissionHeights(size)).toEqual(tree.submissionNodes.map((node) => node.height));
-      expect(hexToBytes(tree.root)).toEqual(tree.rootBytes);
     },
   );
+
+  it('is undefined while a sibling is unknown', () => {
+    const size = SEGMENT * 5 + 1;
+    const tree = fileTreeOfBytes(kernels, patternBytes(size));
+    const flow = newFlow();
+    const { start } = flow.append(tree.submissionNodes);
+    const siblings = segmentSiblingsFromFlow(
+      kernels,
+      { size, startSector: start, index: 0 },
+      (level, index) => flow.node(level, index),
+    );
+    expect(siblings).toBeUndefined();
+  });
 });
