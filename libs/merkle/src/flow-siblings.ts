@@ -3,14 +3,15 @@
 import type { Kernels } from '@cairn/kernels';
 import { SECTORS_PER_SEGMENT } from '@cairn/protocol';
 import { flowPieces } from './flow-tree.ts';
-import { paddedSectorCount, sectorCount, segmentSteps } from './shape.ts';
+import { alignedPieces, paddedSectorCount, sectorCount, segmentSteps } from './shape.ts';
 import { foldRight, zeroHash } from './zero.ts';
 
 export type FlowNode = { level: number; index: number; hash: Uint8Array };
 
 /**
- * Flow-tree nodes that a verified segment proof teaches: the segment's own root and each sibling that is one node.
- * `startSector` is where the file begins in the flow.
+ * Flow-tree nodes that a verified segment proof teaches: the segment's own root, each sibling that is one node, and for the
+ * last segment the zero trees of the padding in it (its sectors are never stored, yet other sectors' proofs need them).
+ * `startSector` is where the file begins in the flow. Hashes are views of the input or shared arrays.
  */
 export function flowNodesOfSegment(input: {
   size: number;
@@ -26,9 +27,14 @@ export function flowNodesOfSegment(input: {
     const parts = flowPieces(input.startSector, start, end);
     if (parts.length === 1) out.push({ level: parts[0]!.level, index: parts[0]!.index, hash });
   };
-  learn(from, Math.min(from + SECTORS_PER_SEGMENT, sectors), input.segmentRoot);
+  const end = Math.min(from + SECTORS_PER_SEGMENT, sectors);
+  learn(from, end, input.segmentRoot);
   for (const [i, step] of segmentSteps(input.size, input.index).entries()) {
     learn(step.start, step.end, input.siblings.subarray(32 * i, 32 * i + 32));
+  }
+  for (const piece of alignedPieces(sectorCount(input.size), end)) {
+    const index = (input.startSector + piece.start) / 2 ** piece.height;
+    out.push({ level: piece.height, index, hash: zeroHash(piece.height) });
   }
   return out;
 }

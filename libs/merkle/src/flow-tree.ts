@@ -17,7 +17,7 @@ import {
 import type { Kernels } from '@cairn/kernels';
 import { type FlowProof, SECTORS_PER_SEGMENT, SEGMENT_HEIGHT } from '@cairn/protocol';
 import type { SubmissionNode } from './file-tree.ts';
-import { pieces } from './shape.ts';
+import { alignedPieces, pieces } from './shape.ts';
 import { hashPair, zeroHash } from './zero.ts';
 
 /** Where nodes live; injected. Level 0 is a sector. Returned arrays belong to the store. */
@@ -216,12 +216,9 @@ export class FlowTree {
   }
 
   #fillZeros(end: number): void {
-    while (this.#length < end) {
-      let height = 0;
-      while (this.#length % 2 ** (height + 1) === 0 && this.#length + 2 ** (height + 1) <= end)
-        height++;
-      this.setNode(height, this.#length / 2 ** height, zeroHash(height));
-      this.#length += 2 ** height;
+    for (const { start, height } of alignedPieces(this.#length, end)) {
+      this.setNode(height, start / 2 ** height, zeroHash(height));
+      this.#length = start + 2 ** height;
     }
   }
 }

@@ -56,6 +56,18 @@ export function pieces(start: number, end: number): Piece[] {
   return out;
 }
 
+/** Splits [start, end) into the fewest perfect subtrees that begin at multiples of their size. Empty when start >= end. */
+export function alignedPieces(start: number, end: number): Piece[] {
+  const out: Piece[] = [];
+  for (let at = start; at < end; ) {
+    let height = 0;
+    while (at % 2 ** (height + 1) === 0 && at + 2 ** (height + 1) <= end) height++;
+    out.push({ start: at, height });
+    at += 2 ** height;
+  }
+  return out;
+}
+
 /** Heights of the submission nodes, strictly decreasing, at most 4. */
 export function submissionHeights(size: number): number[] {
   return pieces(0, paddedSectorCount(size)).map((piece) => piece.height);
