@@ -133,7 +133,7 @@ export class Ingest {
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array[]> {
     return Promise.all(
-      segments.map((segment) => {
+      segments.map(async (segment) => {
         try {
           checkSectors(segment.data);
           checkShape(segment);
