@@ -1,0 +1,164 @@
+import { type Address, CodedError, type DataRoot, type Hex, parseHash32 } from '@cairn/base';
+import { createFlowWriter, type FlowWriter, sectorsOf } from '@cairn/chain';
+import { type Kernels, loadKernels } from '@cairn/kernels';
+import { segmentCounts, submissionHeights } from '@cairn/merkle';
+import type { FileInfo } from '@cairn/protocol';
+import type { HttpTransport } from '@cairn/rpc';
+import {
+  type DownloadOptions,
+  type DownloadResult,
+  downloadFile,
+  type SegmentHasher,
+} from './download.ts';
+import { NodeDirectory } from './nodes.ts';
+import type { DownloadSink, UploadSource } from './source.ts';
+import { type UploadOptions, type UploadResult, uploadFile } from './upload.ts';
+
+export type StorageClientOptions = {
+  /** JSON-RPC of the chain; needed to upload. */
+  rpcUrl?: string | undefined;
+  /** Account that pays; needed to upload. */
+  privateKey?: Hex | undefined;
+  /** Finds nodes; or name them in `nodeUrls`. */
+  indexerUrl?: string | undefined;
+  nodeUrls?: readonly string[] | undefined;
+  kernels?: Kernels | undefined;
+  /** Hashing of downloaded segments in worker threads. */
+  hasher?: SegmentHasher | undefined;
+  transport?: HttpTransport | undefined;
+};
+export type FileStat = {
+  root: DataRoot;
+  info: FileInfo | null;
+  nodes: {
+    url: string;
+    shardId: number;
+    numShard: number;
+    finalized: boolean;
+    uploadedSegments: number;
+  }[];
+};
+export type Cost = {
+  bytes: number;
+  sectors: number;
+  segments: number;
+  pricePerSectorWei: bigint;
+  feeWei: bigint;
+};
+
+/** Uploads, downloads and asks; holds no state but connections. */
+export interface StorageClient {
+  readonly kernels: Kernels;
+  readonly directory: NodeDirectory;
+  /** The account's writer. Throws `SDK_NO_ACCOUNT` or `SDK_NO_CHAIN` when the options lack it. */
+  writer(): Promise<FlowWriter>;
+  upload(source: UploadSource, options?: UploadOptions): Promise<UploadResult>;
+  download(
+    root: string,
+    sink: DownloadSink | ((size: number) => Promise<DownloadSink>),
+    options?: DownloadOptions,
+  ): Promise<DownloadResult>;
+  stat(root: string, signal?: AbortSignal): Promise<FileStat>;
+  cost(size: number): Promise<Cost>;
+}
+
+export async function createStorageClient(options: StorageClientOptions): Promise<StorageClient> {
+  const kernels = options.kernels ?? (await loadKernels());
+  const directory = new NodeDirectory(options);
+  let identity: Promise<{ flow: Address; chainId: number }> | undefined;
+  /** Flow address and chain as the first node that answers names them. */
+  const network = (): Promise<{ flow: Address; chainId: number }> => {
+    identity ??= (async () => {
+      const failures: unknown[] = [];
+      for (const { client } of await directory.writable()) {
+        try {
+          const { networkIdentity } = await client.getStatus({ timeoutMs: 10_000 });
+          return { flow: networkIdentity.flowAddress, chainId: networkIdentity.chainId };
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+      throw new CodedError({
+        code: 'SDK_NO_NODES',
+        kind: 'unavailable',
+        message: 'no storage node answers',
+        cause: failures[0],
+      });
+    })();
+    identity.catch(() => {
+      identity = undefined;
+    });
+    return identity;
+  };
+  const writer = async (privateKey?: Hex): Promise<FlowWriter> => {
+    const key = privateKey ?? options.privateKey;
+    if (!options.rpcUrl)
+      throw new CodedError({
+        code: 'SDK_NO_CHAIN',
+        kind: 'invalid',
+        message: 'no chain RPC was given',
+        hint: 'give --rpc URL, or start a devnet',
+      });
+    if (!key)
+      throw new CodedError({
+        code: 'SDK_NO_ACCOUNT',
+        kind: 'invalid',
+        message: 'no account was given',
+        hint: 'give --key-file FILE, or make one with cairn wallet new',
+      });
+    const { flow, chainId } = await network();
+    return createFlowWriter({ rpcUrl: options.rpcUrl, flow, privateKey: key, chainId });
+  };
+  return {
+    kernels,
+    directory,
+    writer: () => writer(),
+    upload: (source, uploadOptions = {}) =>
+      uploadFile(
+        { kernels, directory, writer: () => writer(), flow: async () => (await network()).flow },
+        source,
+        uploadOptions,
+      ),
+    download: (root, sink, downloadOptions = {}) =>
+      downloadFile(
+        { kernels, directory, hasher: options.hasher },
+        parseHash32(root, 'root') as DataRoot,
+        sink,
+        downloadOptions,
+      ),
+    async stat(root, signal) {
+      const hash = parseHash32(root, 'root') as DataRoot;
+      const nodes = await directory.writable(signal);
+      const infos = await Promise.all(
+        nodes.map(({ client }) =>
+          client.getFileInfo(hash, true, { signal, timeoutMs: 10_000 }).catch(() => null),
+        ),
+      );
+      return {
+        root: hash,
+        info: infos.find((info) => info !== null) ?? null,
+        nodes: nodes.map(({ client, shard }, i) => ({
+          url: client.url,
+          ...shard,
+          finalized: infos[i]?.finalized ?? false,
+          uploadedSegments: infos[i]?.uploadedSegNum ?? 0,
+        })),
+      };
+    },
+    async cost(size) {
+      const heights = submissionHeights(size);
+      const sectors = sectorsOf(heights.map((height) => ({ height })));
+      // The price is the contract's; any account may ask.
+      const price = await (
+        await writer(options.privateKey ?? `0x${'11'.repeat(32)}`)
+      ).pricePerSector();
+      return {
+        bytes: size,
+        sectors,
+        segments: segmentCounts(size).real,
+        pricePerSectorWei: price,
+        feeWei: price * BigInt(sectors),
+      };
+    },
+  };
+}
