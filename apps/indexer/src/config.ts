@@ -1,0 +1,52 @@
+import { PORTS } from '@cairn/protocol';
+import { z } from 'zod';
+
+/** Settings of the indexer; flags are the kebab case of these names, variables `CAIRN_INDEXER_` and upper snake case. */
+export const indexerConfigSchema = z.object({
+  trusted: z
+    .array(z.string().url())
+    .min(1, 'name at least one storage node')
+    .describe('URLs of trusted storage nodes, comma separated'),
+  host: z.string().default('127.0.0.1').describe('interface to serve on'),
+  port: z
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(PORTS.indexer)
+    .describe('port of RPC and gateway, 0 for any'),
+  nodeTimeoutMs: z
+    .number()
+    .int()
+    .min(100)
+    .default(3000)
+    .describe('how long a node may take to answer'),
+  locationCacheEntries: z
+    .number()
+    .int()
+    .min(0)
+    .default(100_000)
+    .describe('file locations remembered'),
+  locationCacheSeconds: z.number().int().min(0).default(86_400).describe('how long they are'),
+  hashThreads: z
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .default(1)
+    .describe('threads that verify what the gateway serves'),
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('least level written'),
+  logFile: z.string().optional().describe('file for the log; standard error by default'),
+  readyJson: z
+    .boolean()
+    .default(false)
+    .describe('print one JSON line to standard output when serving'),
+  exitWithParent: z
+    .boolean()
+    .default(false)
+    .describe('stop when standard input closes (for supervisors)'),
+});
+export type IndexerConfig = z.output<typeof indexerConfigSchema>;

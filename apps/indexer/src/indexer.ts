@@ -1,0 +1,71 @@
+// Composition root of the indexer: builds the parts in dependency order, stops them in reverse. No logic.
+import { type Logger, systemClock, systemRandom } from '@cairn/base';
+import { createHashPool, loadNodeKernels } from '@cairn/kernels/node';
+import { createHttpTransport, HttpServer } from '@cairn/rpc/node';
+import { createStorageClient } from '@cairn/sdk';
+import { Metrics } from '@cairn/telemetry';
+import type { IndexerConfig } from './config.ts';
+import { gatewayRoutes } from './http/gateway.ts';
+import { NodeManager } from './nodes/node-manager.ts';
+import { indexerMethods } from './rpc/indexer.ts';
+
+export type Indexer = AsyncDisposable & { url: string; stop(): Promise<void> };
+
+export async function startIndexer(deps: { log: Logger }, config: IndexerConfig): Promise<Indexer> {
+  const { log } = deps;
+  await using stack = new AsyncDisposableStack();
+  const { kernels } = await loadNodeKernels();
+  const pool = stack.use(await createHashPool({ threads: config.hashThreads }));
+  const transport = stack.adopt(createHttpTransport(), (owned) => owned.close());
+  const nodes = new NodeManager(
+    { log: log.child({ component: 'nodes' }), clock: systemClock, transport },
+    {
+      trusted: config.trusted,
+      timeoutMs: config.nodeTimeoutMs,
+      cacheEntries: config.locationCacheEntries,
+      cacheMs: config.locationCacheSeconds * 1000,
+    },
+  );
+  const client = await createStorageClient({
+    nodeUrls: config.trusted,
+    kernels,
+    transport,
+    hasher: (data, options) => pool.segmentRoots(data, options),
+  });
+  const metrics = new Metrics('indexer');
+  const seconds = metrics.histogram('rpc_call_seconds', 'Time of JSON-RPC calls', [
+    'method',
+    'outcome',
+  ]);
+  const server = new HttpServer(
+    {
+      log: log.child({ component: 'http' }),
+      onCall: (method, outcome, value) => seconds.observe({ method, outcome }, value),
+    },
+    {
+      host: config.host,
+      port: config.port,
+      maxBodyBytes: 10 * 1024 * 1024,
+      methods: indexerMethods({ nodes, random: () => systemRandom.next() }),
+      unknownMethodMessage: (method) => `the method ${method} does not exist/is not available`,
+      routes: [
+        ...gatewayRoutes({ nodes, client, log: log.child({ component: 'gateway' }) }),
+        {
+          methods: ['GET'],
+          pattern: /^\/metrics$/,
+          handle: async (_request, response) => {
+            response
+              .writeHead(200, { 'content-type': 'text/plain; version=0.0.4' })
+              .end(await metrics.text());
+          },
+        },
+      ],
+    },
+  );
+  await server.start();
+  stack.defer(() => server.stop());
+  log.info({ url: server.url, trusted: config.trusted.length }, 'indexer serving');
+  const owned = stack.move();
+  const stop = (): Promise<void> => owned.disposeAsync();
+  return { url: server.url, stop, [Symbol.asyncDispose]: stop };
+}
