@@ -6,6 +6,10 @@
 
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #define RATE 136
 
 static const uint64_t ROUND_CONSTANTS[24] = {
@@ -109,12 +113,22 @@ const char *keccak_isa(void) { return isa; }
 
 void keccak_many(const uint8_t *in, size_t bytes, size_t count, uint8_t *out) { many(in, bytes, count, out); }
 
+/* Trees reduced together at the top, and nodes of each kept until then: as many as the widest vector has lanes. */
+#define TOGETHER 8
+
 void keccak_sector_tree_roots(const uint8_t *in, size_t leaves, size_t trees, uint8_t *out) {
-  uint8_t nodes[1024 * 32];
-  for (size_t t = 0; t < trees; t++) {
-    many(in + t * leaves * 256, 256, leaves, nodes);
-    /* A level overwrites itself from the left: each group reads its pairs before it writes their parents. */
-    for (size_t n = leaves / 2; n >= 1; n /= 2) many(nodes, 64, n, nodes);
-    memcpy(out + 32 * t, nodes, 32);
+  uint8_t nodes[1024 * 32], tops[TOGETHER * TOGETHER * 32];
+  size_t keep = leaves < TOGETHER ? leaves : TOGETHER;
+  for (size_t t = 0; t < trees; t += TOGETHER) {
+    size_t group = trees - t < TOGETHER ? trees - t : TOGETHER;
+    for (size_t k = 0; k < group; k++) {
+      many(in + (t + k) * leaves * 256, 256, leaves, nodes);
+      /* A level overwrites itself from the left: each group of lanes reads its pairs before it writes their parents. */
+      for (size_t n = leaves / 2; n >= keep; n /= 2) many(nodes, 64, n, nodes);
+      memcpy(tops + 32 * keep * k, nodes, 32 * keep);
+    }
+    /* The last levels would leave lanes empty tree by tree; side by side they fill them. */
+    for (size_t n = group * keep / 2; n >= group; n /= 2) many(tops, 64, n, tops);
+    memcpy(out + 32 * t, tops, 32 * group);
   }
 }

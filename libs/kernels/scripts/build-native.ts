@@ -1,4 +1,5 @@
 // Compiles the optional native addon with whatever C compiler is there. No compiler, no harm: one line, exit 0.
+// With --check: compiles native/check.c with sanitizers instead, and runs it.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -6,9 +7,23 @@ import { endianness } from 'node:os';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const sources = ['addon.c', 'keccak.c'].map((name) => join(root, 'native', name));
+const native = (...names: string[]): string[] => names.map((name) => join(root, 'native', name));
 const output = join(root, 'build', 'cairn_kernels.node');
-const sanitize = process.argv.includes('--sanitize');
+const warnings = ['-std=gnu11', '-Wall', '-Wextra'];
+const compilers = [process.env.CC, 'cc', 'gcc', 'clang'].filter((name) => name !== undefined);
+
+/** Runs the first compiler there is; the reason when none did. */
+function compile(args: readonly string[]): string | undefined {
+  let failure = 'no C compiler found (tried $CC, cc, gcc, clang)';
+  for (const compiler of compilers) {
+    const run = spawnSync(compiler, args, { encoding: 'utf8' });
+    if (run.status === 0) return undefined;
+    if (run.error) continue;
+    const line = run.stderr.split('\n').find((text) => text.includes('error')) ?? 'see its output';
+    failure = `${compiler} failed: ${line}`;
+  }
+  return failure;
+}
 
 function skip(reason: string): never {
   rmSync(output, { force: true });
@@ -16,38 +31,31 @@ function skip(reason: string): never {
   process.exit(0);
 }
 
-if (endianness() !== 'LE' || process.platform === 'win32') skip('this platform is not supported');
+mkdirSync(join(root, 'build'), { recursive: true });
 
+if (process.argv.includes('--check')) {
+  const program = join(root, 'build', 'check');
+  const sanitizers = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover'];
+  const sources = native('check.c', 'keccak.c');
+  const failure = compile([...warnings, ...sanitizers, '-o', program, ...sources]);
+  if (failure) throw new Error(failure);
+  process.exit(spawnSync(program, { stdio: 'inherit' }).status ?? 1);
+}
+
+if (endianness() !== 'LE' || process.platform === 'win32') skip('this platform is not supported');
 const headers = createRequire(import.meta.url)('node-api-headers') as { include_dir: string };
-const flags = [
+const partial = `${output}.${process.pid}`;
+const failure = compile([
+  ...warnings,
   '-O3',
-  '-std=gnu11',
   '-shared',
   '-fPIC',
   '-fvisibility=hidden',
-  '-Wall',
-  '-Wextra',
   ...(process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : []),
-  ...(sanitize ? ['-g', '-fsanitize=address,undefined', '-fno-omit-frame-pointer'] : []),
-];
-
-mkdirSync(join(root, 'build'), { recursive: true });
-const partial = `${output}.${process.pid}`;
-let failure = 'no C compiler found (tried $CC, cc, gcc, clang)';
-for (const compiler of [process.env.CC, 'cc', 'gcc', 'clang']) {
-  if (!compiler) continue;
-  const run = spawnSync(
-    compiler,
-    [...flags, `-I${headers.include_dir}`, '-o', partial, ...sources],
-    {
-      encoding: 'utf8',
-    },
-  );
-  if (run.error) continue;
-  if (run.status === 0) {
-    renameSync(partial, output);
-    process.exit(0);
-  }
-  failure = `${compiler} failed: ${run.stderr.split('\n').find((line) => line.includes('error')) ?? 'see its output'}`;
-}
-skip(failure);
+  `-I${headers.include_dir}`,
+  '-o',
+  partial,
+  ...native('addon.c', 'keccak.c'),
+]);
+if (failure) skip(failure);
+renameSync(partial, output);
