@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+'use strict';
+// Plain CommonJS that any Node 20 runs: hands over to the packaged Node when the running one is older than 24.
+const { spawn } = require('node:child_process');
+const fs = require('node:fs');
+const path = require('node:path');
+
+const entry = path.join(__dirname, '..', 'src', 'main.ts');
+let node = process.execPath;
+if (Number(process.versions.node.split('.')[0]) < 24) {
+  try {
+    const packaged = path.join(
+      path.dirname(require.resolve('node/package.json')),
+      'bin',
+      process.platform === 'win32' ? 'node.exe' : 'node',
+    );
+    if (fs.existsSync(packaged)) node = packaged;
+  } catch {
+    console.error(
+      'cairn needs Node 24 or later; run npm install in the repository to get the packaged one',
+    );
+    process.exit(2);
+  }
+}
+const child = spawn(node, ['--conditions=source', entry, ...process.argv.slice(2)], {
+  stdio: 'inherit',
+});
+for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
+process.on('SIGINT', () => {}); // the terminal sends it to the child as well
+child.on('exit', (code, signal) => process.exit(signal ? 130 : (code ?? 1)));

@@ -1,0 +1,153 @@
+// What a verb finds around it: flags, the devnet, the account, the client.
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { CodedError, type Hex } from '@cairn/base';
+import { createHashPool, type HashPool, loadNodeKernels } from '@cairn/kernels/node';
+import { type DevnetFile, devnetFileSchema } from '@cairn/protocol';
+import { createHttpTransport } from '@cairn/rpc/node';
+import { createStorageClient, type StorageClient } from '@cairn/sdk';
+
+/** Flags that every verb understands. */
+export type GlobalFlags = {
+  json: boolean;
+  indexer?: string | undefined;
+  node?: string[] | undefined;
+  rpc?: string | undefined;
+  keyFile?: string | undefined;
+  threads?: number | undefined;
+};
+
+export type Session = AsyncDisposable & { client: StorageClient; pool: HashPool; network: Network };
+export type Network = {
+  indexerUrl?: string | undefined;
+  nodeUrls?: string[] | undefined;
+  rpcUrl?: string | undefined;
+  privateKey?: Hex | undefined;
+  devnet?: DevnetFile | undefined;
+};
+
+/** `.cairn/devnet.json` from the current folder upwards, or the file `CAIRN_DEVNET` names. */
+export function findDevnetFile(): string | undefined {
+  const named = process.env.CAIRN_DEVNET;
+  if (named) return named;
+  for (let folder = process.cwd(); ; folder = dirname(folder)) {
+    const candidate = join(folder, '.cairn', 'devnet.json');
+    if (existsSync(candidate)) return candidate;
+    if (dirname(folder) === folder) return undefined;
+  }
+}
+
+/** The running devnet. Throws `CLI_DEVNET_FILE` on a damaged file and `CLI_DEVNET_DEAD` when its process is gone. */
+export function readDevnet(): DevnetFile | undefined {
+  const path = findDevnetFile();
+  if (!path || !existsSync(path)) return undefined;
+  const parsed = devnetFileSchema.safeParse(readJson(path));
+  if (!parsed.success)
+    throw new CodedError({
+      code: 'CLI_DEVNET_FILE',
+      kind: 'invalid',
+      message: `${path} is not a devnet description`,
+      hint: 'remove it and start the devnet again',
+    });
+  if (!isAlive(parsed.data.pid)) {
+    throw new CodedError({
+      code: 'CLI_DEVNET_DEAD',
+      kind: 'unavailable',
+      message: `the devnet of ${path} is not running (process ${parsed.data.pid} is gone)`,
+      hint: 'start it with npm start or cairn devnet, or name a network with --indexer and --rpc',
+    });
+  }
+  return parsed.data;
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+/** Where wallets and upload states live. */
+export function cairnHome(): string {
+  return process.env.CAIRN_HOME ?? join(homedir(), '.cairn');
+}
+
+/** A private key from a file, so that none is ever on a command line. */
+export function readKeyFile(path: string): Hex {
+  let text: string;
+  try {
+    text = readFileSync(resolve(path), 'utf8').trim();
+  } catch (error) {
+    throw new CodedError({
+      code: 'CLI_KEY_FILE',
+      kind: 'invalid',
+      message: `cannot read the key file ${path}`,
+      hint: 'make one with cairn wallet new',
+      cause: error,
+    });
+  }
+  const key = text.startsWith('0x') ? text : `0x${text}`;
+  if (!/^0x[0-9a-fA-F]{64}$/.test(key))
+    throw new CodedError({
+      code: 'CLI_KEY_FILE',
+      kind: 'invalid',
+      message: `${path} does not hold a private key (64 hex digits)`,
+    });
+  return key as Hex;
+}
+
+/** Flags first, then the devnet, then the default wallet for the account. */
+export function resolveNetwork(flags: GlobalFlags): Network {
+  const isExplicit = flags.indexer !== undefined || flags.node !== undefined;
+  const devnet = isExplicit && flags.rpc !== undefined ? undefined : readDevnet();
+  const wallet = join(cairnHome(), 'wallet.key');
+  const keyFile =
+    flags.keyFile ??
+    process.env.CAIRN_KEY_FILE ??
+    devnet?.accounts[0]?.privateKeyFile ??
+    (existsSync(wallet) ? wallet : undefined);
+  const network: Network = {
+    nodeUrls: flags.node,
+    indexerUrl: flags.indexer ?? (flags.node ? undefined : devnet?.indexerUrl),
+    rpcUrl: flags.rpc ?? devnet?.rpcUrl,
+    privateKey: keyFile ? readKeyFile(keyFile) : undefined,
+    devnet,
+  };
+  if (!network.indexerUrl && !network.nodeUrls) {
+    throw new CodedError({
+      code: 'CLI_NO_NETWORK',
+      kind: 'unavailable',
+      message: 'no network was named and no devnet is running here',
+      hint: 'start one with npm start, or give --indexer URL (or --node URL) and --rpc URL',
+    });
+  }
+  return network;
+}
+
+/** Threads, sockets and client of one command. */
+export async function openSession(flags: GlobalFlags): Promise<Session> {
+  await using stack = new AsyncDisposableStack();
+  const network = resolveNetwork(flags);
+  const { kernels } = await loadNodeKernels();
+  const pool = stack.use(await createHashPool({ threads: flags.threads }));
+  const transport = stack.adopt(createHttpTransport(), (owned) => owned.close());
+  const client = await createStorageClient({
+    ...network,
+    kernels,
+    transport,
+    hasher: (data, options) => pool.segmentRoots(data, options),
+  });
+  const owned = stack.move();
+  return { client, pool, network, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}

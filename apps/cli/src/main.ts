@@ -1,0 +1,86 @@
+import { enableCompileCache } from 'node:module';
+import { CodedError } from '@cairn/base';
+import { nearestName } from '@cairn/config';
+import { EXIT_CODES } from '@cairn/protocol';
+import { GLOBAL_FLAGS, parseVerbArgs, usage } from './args.ts';
+import { exitCodeOf, printError } from './output.ts';
+import type { Verb } from './verb.ts';
+import { doctor } from './verbs/doctor.ts';
+import { get } from './verbs/get.ts';
+import { cost, stat, verify } from './verbs/inspect.ts';
+import { bench, devnet } from './verbs/processes.ts';
+import { put } from './verbs/put.ts';
+import { wallet } from './verbs/wallet.ts';
+
+enableCompileCache();
+
+const VERSION = '0.1.0';
+const VERBS: readonly Verb[] = [put, get, stat, verify, cost, wallet, devnet, doctor, bench];
+
+function help(verb?: Verb): string {
+  const flags = Object.entries({ ...verb?.flags, ...GLOBAL_FLAGS }).map(
+    ([name, { description }]) => `  --${name.padEnd(12)} ${description}`,
+  );
+  if (verb) return [`${verb.summary}`, '', `usage: ${verb.usage}`, '', ...flags].join('\n');
+  return [
+    'usage: cairn VERB [arguments]',
+    '',
+    ...VERBS.map(({ name, summary }) => `  ${name.padEnd(8)} ${summary}`),
+    '',
+    'cairn VERB --help tells more.',
+    '',
+    ...flags,
+  ].join('\n');
+}
+
+async function main(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    console.log(help());
+    return name === undefined ? EXIT_CODES.usage : EXIT_CODES.ok;
+  }
+  if (name === '--version') {
+    console.log(VERSION);
+    return EXIT_CODES.ok;
+  }
+  const verb = VERBS.find((candidate) => candidate.name === name);
+  if (!verb) {
+    const near = nearestName(
+      name,
+      VERBS.map((candidate) => candidate.name),
+    );
+    throw usage(`unknown verb ${name}`, near ? `did you mean cairn ${near}?` : 'see cairn --help');
+  }
+  if (verb.isRaw)
+    return verb.run({ flags: {}, positionals: [], global: { json: false } }, { signal, raw: rest });
+  const args = parseVerbArgs(rest, verb.flags);
+  if (args.flags.help === true) {
+    console.log(help(verb));
+    return EXIT_CODES.ok;
+  }
+  return verb.run(args, { signal, raw: rest });
+}
+
+const interrupted = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => {
+    interrupted.abort(
+      new CodedError({
+        code: 'CLI_INTERRUPTED',
+        kind: 'cancelled',
+        message: 'interrupted',
+        hint: 'run the same command again; it goes on where it stopped',
+      }),
+    );
+  });
+}
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(EXIT_CODES.ok); // the reader of a pipe had enough
+});
+const argv = process.argv.slice(2);
+try {
+  process.exitCode = await main(argv, interrupted.signal);
+} catch (error) {
+  printError(argv.includes('--json'), error);
+  process.exitCode = exitCodeOf(error);
+}
