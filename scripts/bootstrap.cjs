@@ -112,4 +112,9 @@ const child = spawn(
 // A terminal sends Ctrl-C to the whole group; what is sent to this process alone is passed on.
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 process.on('SIGINT', () => {});
+// npm and npx do not pass signals through the shell they start: when that is gone, so are we.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) child.kill('SIGTERM');
+}, 500).unref();
 child.on('exit', (code, signal) => process.exit(signal ? 130 : (code ?? 1)));

@@ -27,4 +27,8 @@ const child = spawn(node, ['--conditions=source', entry, ...process.argv.slice(2
 });
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 process.on('SIGINT', () => {}); // the terminal sends it to the child as well
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parent) child.kill('SIGTERM');
+}, 500).unref();
 child.on('exit', (code, signal) => process.exit(signal ? 130 : (code ?? 1)));

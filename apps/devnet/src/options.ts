@@ -1,0 +1,55 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { CodedError, isPowerOfTwo } from '@cairn/base';
+
+export type DevnetOptions = {
+  /** Folder that holds everything. */
+  dir: string;
+  fresh: boolean;
+  /** Full-shard, trusted nodes; the half shards come on top. */
+  nodes: number;
+  /** Further nodes, one for each part of the flow; 1 means none. */
+  shards: number;
+  /** Start a child again when it dies. */
+  restart: boolean;
+  stop: boolean;
+  once: boolean;
+  json: boolean;
+};
+
+const USAGE = 'usage: devnet [--fresh] [--dir DIR] [--nodes N] [--shards S] [--restart] [--stop]';
+
+/** Throws `CONFIG_FLAG`. */
+export function parseDevnetOptions(argv: readonly string[]): DevnetOptions {
+  const count = (text: string, name: string, max: number): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < 1 || value > max)
+      throw flagError(`--${name} takes a number from 1 to ${max}`);
+    return value;
+  };
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        dir: { type: 'string', default: '.cairn' },
+        fresh: { type: 'boolean', default: false },
+        nodes: { type: 'string', default: '2' },
+        shards: { type: 'string', default: '2' },
+        restart: { type: 'boolean', default: false },
+        stop: { type: 'boolean', default: false },
+        once: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+      },
+    });
+    const shards = count(values.shards, 'shards', 16);
+    if (!isPowerOfTwo(shards)) throw flagError('--shards takes a power of two');
+    return { ...values, dir: resolve(values.dir), nodes: count(values.nodes, 'nodes', 16), shards };
+  } catch (error) {
+    if (error instanceof CodedError) throw error;
+    throw flagError(error instanceof Error ? error.message.split('\n')[0]! : String(error));
+  }
+}
+
+function flagError(message: string): CodedError {
+  return new CodedError({ code: 'CONFIG_FLAG', kind: 'invalid', message, hint: USAGE });
+}

@@ -1,0 +1,33 @@
+import type { DevnetFile } from '@cairn/protocol';
+import type { FirstFile } from './first-file.ts';
+
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+
+/** What a newcomer sees when the network is up and the first file is back. */
+export function screen(dir: string, network: DevnetFile, file: FirstFile, upMs: number): string {
+  return `
+Cairn is running: a decentralized storage network on this machine.
+
+  up in      ${seconds(upMs)}: a chain, its contracts, ${network.storageNodes.length} storage nodes, an indexer
+  stored     ${file.path}
+             ${file.bytes} bytes in ${seconds(file.putMs)} on ${file.wroteTo.join(' and ')}
+  root       ${file.root}
+  read back  from ${file.readFrom.join(', ')} in ${seconds(file.getMs)}, every byte verified against the root
+
+  chain      ${network.rpcUrl} (chain id ${network.chainId}, Flow ${network.contracts.flow})
+  indexer    ${network.indexerUrl}
+${network.storageNodes.map((node) => `  node       ${node.url}   shard ${node.shardId}/${node.numShard}   admin ${node.adminUrl}   pid ${node.pid}`).join('\n')}
+  data       ${dir} (logs in logs/, keys in keys/)
+
+Type in a second terminal:
+
+  npx cairn put README.md                      store a file
+  npx cairn get ${file.root.slice(0, 10)}… -o copy.tar      read one back (use the whole root)
+  npx cairn stat ${file.root.slice(0, 10)}…                  who holds it
+  npx cairn doctor                             is everything well
+  curl -O ${network.indexerUrl}/file/${file.root.slice(0, 10)}…   plain HTTP, with ranges
+
+Any client of 0G works against it: indexer ${network.indexerUrl}, chain ${network.rpcUrl}.
+Ctrl-C stops everything; the data stays for the next start (npm start -- --fresh resets).
+`;
+}
