@@ -21,11 +21,11 @@ ${network.storageNodes.map((node) => `  node       ${node.url}   shard ${node.sh
 
 Type in a second terminal:
 
-  npx cairn put README.md                      store a file
-  npx cairn get ${file.root.slice(0, 10)}… -o copy.tar      read one back (use the whole root)
-  npx cairn stat ${file.root.slice(0, 10)}…                  who holds it
-  npx cairn doctor                             is everything well
-  curl -O ${network.indexerUrl}/file/${file.root.slice(0, 10)}…   plain HTTP, with ranges
+  npx cairn put README.md          store a file; the lines below read it back, ask who holds it, and check everything
+  npx cairn get ${file.root} -o copy.tar
+  npx cairn stat ${file.root}
+  npx cairn doctor
+  curl -O ${network.indexerUrl}/file/${file.root}
 
 Any client of 0G works against it: indexer ${network.indexerUrl}, chain ${network.rpcUrl}.
 Ctrl-C stops everything; the data stays for the next start (npm start -- --fresh resets).
