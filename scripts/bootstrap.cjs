@@ -56,7 +56,15 @@ function install() {
     .digest('hex');
   const stamp = fs.existsSync(stampFile) ? fs.readFileSync(stampFile, 'utf8') : '';
   if (stamp === lock) return;
-  // A folder that npm itself installed for this lock is as good; only then is there nothing to do.
+  // What npm itself installed after the lock was last written is as good.
+  const npmRecord = path.join(root, 'node_modules', '.package-lock.json');
+  if (
+    fs.existsSync(npmRecord) &&
+    fs.statSync(npmRecord).mtimeMs >= fs.statSync(path.join(root, 'package-lock.json')).mtimeMs
+  ) {
+    fs.writeFileSync(stampFile, lock);
+    return;
+  }
   quietly(
     'installing dependencies',
     'Check that the npm registry can be reached and try again.',

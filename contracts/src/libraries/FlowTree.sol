@@ -100,7 +100,7 @@ library FlowTree {
         mapping(uint256 level => bytes32) storage stored,
         SubmissionNode[] calldata nodes,
         uint256 sectors
-    ) internal returns (uint256 start) {
+    ) internal view returns (uint256 start) {
         start = placement(frontier.length, nodes[0].height, sectors);
         while (frontier.length < start) {
             // The largest zero subtree that is aligned here and does not reach past the start.

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Submission, SubmissionData, SubmissionNode} from "../src/interfaces/IFlow.sol";
+import {ChunkRewards} from "../src/storage/ChunkRewards.sol";
+import {FixedPriceMarket} from "../src/storage/FixedPriceMarket.sol";
+import {Flow} from "../src/storage/Flow.sol";
+import {vm} from "./Vm.sol";
+
+/// The three contracts, wired as the deployment script wires them.
+abstract contract Storage {
+    uint256 internal constant PRICE = 30_733_644_962;
+    uint256 internal constant EPOCH = 20;
+    uint256 internal constant RELEASE = 1 days;
+    address internal constant ADMIN = address(0xAD);
+    address internal constant ALICE = address(0xA11CE);
+
+    Flow internal flow;
+    FixedPriceMarket internal market;
+    ChunkRewards internal reward;
+
+    function setUp() public virtual {
+        vm.roll(100);
+        uint256 nonce = vm.getNonce(address(this));
+        address marketAt = vm.computeCreateAddress(address(this), nonce + 1);
+        address flowAt = vm.computeCreateAddress(address(this), nonce + 2);
+        reward = new ChunkRewards(marketAt, RELEASE, ADMIN, 1 days);
+        market = new FixedPriceMarket(PRICE, flowAt, address(reward), ADMIN, 1 days);
+        flow = new Flow(marketAt, EPOCH, 0, ADMIN, 1 days);
+        require(address(market) == marketAt && address(flow) == flowAt, "wiring");
+        vm.deal(ALICE, 1_000_000 ether);
+    }
+
+    /// A file of exactly the sectors that `heights` cover, with roots drawn from `seed`.
+    function file(uint256[] memory heights, uint256 seed) internal pure returns (SubmissionData memory data) {
+        data.nodes = new SubmissionNode[](heights.length);
+        uint256 sectors = 0;
+        for (uint256 i = 0; i < heights.length; ++i) {
+            data.nodes[i] = SubmissionNode(keccak256(abi.encode(seed, i)), heights[i]);
+            sectors += 1 << heights[i];
+        }
+        data.length = sectors * 256;
+    }
+
+    function one(uint256 height, uint256 seed) internal pure returns (SubmissionData memory) {
+        uint256[] memory heights = new uint256[](1);
+        heights[0] = height;
+        return file(heights, seed);
+    }
+
+    function two(uint256 a, uint256 b, uint256 seed) internal pure returns (SubmissionData memory) {
+        uint256[] memory heights = new uint256[](2);
+        (heights[0], heights[1]) = (a, b);
+        return file(heights, seed);
+    }
+
+    function sectorsOf(SubmissionData memory data) internal pure returns (uint256 sectors) {
+        for (uint256 i = 0; i < data.nodes.length; ++i) sectors += 1 << data.nodes[i].height;
+    }
+
+    function submitAs(address who, SubmissionData memory data) internal returns (uint256 index, uint256 start) {
+        uint256 fee = sectorsOf(data) * PRICE;
+        vm.prank(who);
+        (index,, start,) = flow.submit{value: fee}(Submission(data, who));
+    }
+}

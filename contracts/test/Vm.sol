@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+/// The cheatcodes that our tests use.
+interface Vm {
+    function prank(address sender) external;
+    function startPrank(address sender) external;
+    function stopPrank() external;
+    function deal(address account, uint256 balance) external;
+    function roll(uint256 number) external;
+    function warp(uint256 timestamp) external;
+    function getBlockTimestamp() external view returns (uint256);
+    function expectRevert(bytes calldata data) external;
+    function expectRevert() external;
+    function assume(bool condition) external;
+    function sign(uint256 key, bytes32 digest) external returns (uint8 v, bytes32 r, bytes32 s);
+    function addr(uint256 key) external returns (address);
+    function readFile(string calldata path) external view returns (string memory);
+    function parseJsonUintArray(string calldata json, string calldata key) external pure returns (uint256[] memory);
+    function parseJsonBytes32Array(string calldata json, string calldata key) external pure returns (bytes32[] memory);
+    function computeCreateAddress(address deployer, uint256 nonce) external pure returns (address);
+    function getNonce(address account) external view returns (uint64);
+    function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
+    function setBlockhash(uint256 number, bytes32 hash) external;
+    function cool(address target) external;
+}
+
+Vm constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
+
+/// Moves the clock. The optimizer takes `block.timestamp` for constant within a test, so it must not be used for this.
+function skip(uint256 elapsed) {
+    vm.warp(vm.getBlockTimestamp() + elapsed);
+}
+
+function assertEq(uint256 a, uint256 b, string memory what) pure {
+    require(a == b, what);
+}
+
+function assertTrue(bool condition, string memory what) pure {
+    require(condition, what);
+}
