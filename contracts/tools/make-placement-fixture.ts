@@ -3,7 +3,14 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadKernels } from '@cairn/kernels';
 import { fileTreeOfBytes } from '@cairn/merkle';
-import { patternBytes } from '@cairn/testkit';
+
+/** The pattern of the vectors (spec/storage-protocol.md 2.6). */
+function patternBytes(size: number, seed: number): Uint8Array {
+  return Uint8Array.from(
+    { length: size },
+    (_, i) => (i * 31 + (i >> 8) * 17 + (i >> 16) * 7 + 5 + seed) & 255,
+  );
+}
 
 const root = join(import.meta.dirname, '..');
 const vectors = JSON.parse(
