@@ -239,6 +239,25 @@ contract FlowTest is Storage {
         assertEq(address(market).balance, 0, "market keeps nothing");
     }
 
+    /// An estimate taken in one state must hold in the next: the gas asked for depends on the call alone.
+    function test_gas_that_passed_before_an_epoch_passes_after_it() public {
+        uint256 enough = flow.CALL_GAS_MIN() + flow.SUBMISSION_GAS_MIN() + 20_000;
+        SubmissionData[4] memory data = [one(0, 1), two(4, 2, 2), one(11, 3), one(0, 4)];
+        for (uint256 i = 0; i < data.length; ++i) {
+            vm.roll(101 + i * i * EPOCH);
+            uint256 fee = sectorsOf(data[i]) * PRICE;
+            Submission memory submission = Submission(data[i], ALICE);
+            vm.prank(ALICE);
+            (bool poor,) = address(flow).call{value: fee, gas: enough - 100_000}(
+                abi.encodeWithSelector(bytes4(0xbc8c11f8), submission)
+            );
+            require(!poor, "less than the minimum passed");
+            vm.prank(ALICE);
+            (bool ok,) = address(flow).call{value: fee, gas: enough}(abi.encodeWithSelector(bytes4(0xbc8c11f8), submission));
+            require(ok, "the minimum did not suffice");
+        }
+    }
+
     function test_gas_of_submit() public {
         vm.deal(address(this), 1 ether);
         SubmissionData memory first = file3(1);

@@ -27,10 +27,10 @@ contract Flow is IFlow, Governed {
     uint256 public constant MAX_DEPTH = 64;
     /// Files per `batchSubmit`; 0G's Go client sends 10.
     uint256 public constant BATCH_MAX = 100;
-    /// Gas that a submission must leave over, so that an estimate made before an epoch boundary, or before another
-    /// submission moved the tree, still suffices after it. It is not spent.
-    uint256 public constant CONTEXT_GAS_RESERVE = 200_000;
-    uint256 public constant TREE_GAS_RESERVE = 60_000;
+    /// Gas that a call must bring, whatever the state: contexts that fall due, a tree that another submission moved. An
+    /// estimate made in one block then suffices in the next. What is left over is not spent.
+    uint256 public constant CALL_GAS_MIN = 450_000;
+    uint256 public constant SUBMISSION_GAS_MIN = 150_000;
     /// Flow roots kept by epoch.
     uint256 public constant ROOT_HISTORY = 1000;
 
@@ -66,7 +66,6 @@ contract Flow is IFlow, Governed {
     mapping(address submitter => uint256) public nonces;
     mapping(address payer => uint256) public refunds;
     uint256 private transient _entered;
-    bool private transient _madeContext;
 
     event Paused(address account);
     event Unpaused(address account);
@@ -313,7 +312,7 @@ contract Flow is IFlow, Governed {
         private
         returns (uint256 index, bytes32 digest, uint256 start, uint256 length)
     {
-        uint256 price = _begin();
+        uint256 price = _begin(1);
         uint256 fee;
         (index, digest, start, length, fee) = _place(data, submitter, price, msg.value);
         _refund(msg.value - fee);
@@ -321,7 +320,7 @@ contract Flow is IFlow, Governed {
 
     function _openBatch(uint256 count) private returns (Batch memory batch) {
         if (count > BATCH_MAX) revert BatchTooLarge(count, BATCH_MAX);
-        batch.price = _begin();
+        batch.price = _begin(count);
         batch.indexes = new uint256[](count);
         batch.digests = new bytes32[](count);
         batch.starts = new uint256[](count);
@@ -344,7 +343,9 @@ contract Flow is IFlow, Governed {
     }
 
     /// Checks that submitting is possible, makes due contexts, reads the price once.
-    function _begin() private returns (uint256 price) {
+    function _begin(uint256 count) private returns (uint256 price) {
+        uint256 gasMin = CALL_GAS_MIN + count * SUBMISSION_GAS_MIN;
+        if (gasleft() < gasMin) revert GasReserve(gasleft(), gasMin);
         if (_cursor.paused) revert EnforcedPause();
         require(block.number >= firstBlock, "Contract has not launched.");
         _makeContexts(type(uint256).max);
@@ -413,8 +414,6 @@ contract Flow is IFlow, Governed {
 
     /// The last action of a submission. A payer that cannot take it withdraws it later.
     function _refund(uint256 surplus) private {
-        uint256 reserve = _madeContext ? TREE_GAS_RESERVE : CONTEXT_GAS_RESERVE;
-        if (gasleft() < reserve) revert GasReserve(gasleft(), reserve);
         if (surplus == 0) return;
         (bool ok,) = msg.sender.call{value: surplus}("");
         if (ok) return;
@@ -435,7 +434,6 @@ contract Flow is IFlow, Governed {
         if (due <= last || limit == 0) return;
         if (due - last > limit) due = last + limit;
 
-        _madeContext = true;
         bytes32 flowRoot = _currentRoot();
         uint256 flowLength = _cursor.length;
         uint128 start = _epochStart;

@@ -461,7 +461,7 @@ export const flowAbi = [
   },
   {
     "inputs": [],
-    "name": "CONTEXT_GAS_RESERVE",
+    "name": "CALL_GAS_MIN",
     "outputs": [
       {
         "internalType": "uint256",
@@ -552,7 +552,7 @@ export const flowAbi = [
   },
   {
     "inputs": [],
-    "name": "TREE_GAS_RESERVE",
+    "name": "SUBMISSION_GAS_MIN",
     "outputs": [
       {
         "internalType": "uint256",
