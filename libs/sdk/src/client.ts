@@ -2,17 +2,22 @@ import { type Address, CodedError, type DataRoot, type Hex, parseHash32 } from '
 import { createFlowWriter, type FlowWriter, sectorsOf } from '@cairn/chain';
 import { type Kernels, loadKernels } from '@cairn/kernels';
 import { segmentCounts, submissionHeights } from '@cairn/merkle';
-import type { FileInfo } from '@cairn/protocol';
+import type { DirectoryFolder, FileInfo } from '@cairn/protocol';
 import type { HttpTransport } from '@cairn/rpc';
 import {
-  type DownloadOptions,
-  type DownloadResult,
-  downloadFile,
-  type SegmentHasher,
-} from './download.ts';
+  type DirectoryInput,
+  type DirectoryResult,
+  readDirectory,
+  type StreamUploadOptions,
+  type StreamUploadResult,
+  uploadDirectory,
+  uploadStream,
+} from './directory.ts';
+import type { DownloadDeps, SegmentHasher } from './download.ts';
+import { downloadStream, type StreamOptions, type StreamResult } from './download-stream.ts';
 import { NodeDirectory } from './nodes.ts';
 import type { DownloadSink, UploadSource } from './source.ts';
-import { type UploadOptions, type UploadResult, uploadFile } from './upload.ts';
+import { type UploadDeps, type UploadOptions, type UploadResult, uploadFile } from './upload.ts';
 
 export type StorageClientOptions = {
   /** JSON-RPC of the chain; needed to upload. */
@@ -53,11 +58,23 @@ export interface StorageClient {
   /** The account's writer. Throws `SDK_NO_ACCOUNT` or `SDK_NO_CHAIN` when the options lack it. */
   writer(): Promise<FlowWriter>;
   upload(source: UploadSource, options?: UploadOptions): Promise<UploadResult>;
+  /** Stores a stream in parts when it is larger than a fragment, encrypted when `wrap` says so. */
+  uploadStream(source: UploadSource, options?: StreamUploadOptions): Promise<StreamUploadResult>;
+  uploadDirectory(
+    inputs: readonly DirectoryInput[],
+    options?: StreamUploadOptions,
+  ): Promise<DirectoryResult>;
+  /** A file, or one stored in several parts, verified and on demand decrypted. */
   download(
-    root: string,
+    root: string | readonly string[],
     sink: DownloadSink | ((size: number) => Promise<DownloadSink>),
-    options?: DownloadOptions,
-  ): Promise<DownloadResult>;
+    options?: StreamOptions,
+  ): Promise<StreamResult>;
+  /** The tree that a directory's root names. */
+  readDirectory(
+    root: string,
+    options?: Pick<StreamOptions, 'signal' | 'decrypt'>,
+  ): Promise<DirectoryFolder>;
   stat(root: string, signal?: AbortSignal): Promise<FileStat>;
   cost(size: number): Promise<Cost>;
 }
@@ -109,23 +126,25 @@ export async function createStorageClient(options: StorageClientOptions): Promis
     const { flow, chainId } = await network();
     return createFlowWriter({ rpcUrl: options.rpcUrl, flow, privateKey: key, chainId });
   };
+  const uploading: UploadDeps = {
+    kernels,
+    directory,
+    hasher: options.hasher,
+    writer: () => writer(),
+    flow: async () => (await network()).flow,
+  };
+  const downloading: DownloadDeps = { kernels, directory, hasher: options.hasher };
   return {
     kernels,
     directory,
     writer: () => writer(),
-    upload: (source, uploadOptions = {}) =>
-      uploadFile(
-        { kernels, directory, writer: () => writer(), flow: async () => (await network()).flow },
-        source,
-        uploadOptions,
-      ),
+    upload: (source, uploadOptions = {}) => uploadFile(uploading, source, uploadOptions),
+    uploadStream: (source, uploadOptions = {}) => uploadStream(uploading, source, uploadOptions),
+    uploadDirectory: (inputs, uploadOptions = {}) =>
+      uploadDirectory(uploading, inputs, uploadOptions),
     download: (root, sink, downloadOptions = {}) =>
-      downloadFile(
-        { kernels, directory, hasher: options.hasher },
-        parseHash32(root, 'root') as DataRoot,
-        sink,
-        downloadOptions,
-      ),
+      downloadStream(downloading, typeof root === 'string' ? [root] : root, sink, downloadOptions),
+    readDirectory: (root, readOptions = {}) => readDirectory(downloading, root, readOptions),
     async stat(root, signal) {
       const hash = parseHash32(root, 'root') as DataRoot;
       const nodes = await directory.writable(signal);

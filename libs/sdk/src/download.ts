@@ -28,6 +28,8 @@ export type DownloadOptions = {
   verify?: boolean | undefined;
   /** Segments that the sink has already; they are not fetched. */
   skip?: ((segmentIndex: number) => boolean) | undefined;
+  /** A segment has been written to the sink. */
+  onSegment?: ((segmentIndex: number) => void) | undefined;
   inFlightMax?: number | undefined;
 };
 export type DownloadResult = {
@@ -65,7 +67,7 @@ export async function downloadFile(
   const nodes = await deps.directory.holding(root, signal);
   if (nodes.length === 0) throw notFound(root);
   const sources = new Sources(nodes);
-  const info = await fileInfo(sources, root, signal);
+  const info = await askInfo(sources, root, signal);
   const { size, seq: txSeq, startEntryIndex } = info.tx;
   const range = checkedRange(options.range, size);
   const target = typeof sink === 'function' ? await sink(size) : sink;
@@ -98,6 +100,7 @@ export async function downloadFile(
             const part = clip(frame, range, size);
             await target.write(part.offset, part.bytes);
             written += part.bytes.length;
+            options.onSegment?.(frame.index);
             options.onProgress?.({ bytes: written, totalBytes });
           }
           sources.served(node);
@@ -122,6 +125,17 @@ export async function downloadFile(
     },
   );
   return { root, txSeq, size, bytes: written, nodes: sources.servedUrls, dropped: sources.dropped };
+}
+
+/** Bytes of a stored file. Throws `SDK_NOT_FOUND`. */
+export async function storedSize(
+  { directory }: DownloadDeps,
+  root: DataRoot,
+  signal?: AbortSignal,
+): Promise<number> {
+  const nodes = await directory.holding(root, signal);
+  if (nodes.length === 0) throw notFound(root);
+  return (await askInfo(new Sources(nodes), root, signal)).tx.size;
 }
 
 type Run = { index: number; count: number; stride: number };
@@ -151,7 +165,8 @@ function* runs(
   }
 }
 
-function checkedRange(range: ByteRange | undefined, size: number): ByteRange {
+/** The range within a file of `size` bytes. Throws `SDK_RANGE` when it lies outside. */
+export function checkedRange(range: ByteRange | undefined, size: number): ByteRange {
   if (!range) return { start: 0, end: size };
   const { start, end } = range;
   if (
@@ -207,7 +222,7 @@ async function verify(
   );
 }
 
-async function fileInfo(
+async function askInfo(
   sources: Sources,
   root: DataRoot,
   signal: AbortSignal | undefined,

@@ -1,18 +1,24 @@
 import { type Kernels, segmentRootsOf } from '@cairn/kernels';
 import { FileTree, needsTail, segmentCounts, segmentLeafCount } from '@cairn/merkle';
-import { BYTES_PER_SEGMENT } from '@cairn/protocol';
+import { BYTES_PER_SEGMENT, SECTORS_PER_SEGMENT } from '@cairn/protocol';
+import type { SegmentHasher } from './download.ts';
 import type { UploadSource } from './source.ts';
 
 const BLOCK_BYTES = 4 * 1024 * 1024;
+
+export type HashOptions = {
+  signal?: AbortSignal | undefined;
+  /** Bytes hashed since the last call. */
+  onProgress?: ((bytes: number) => void) | undefined;
+  /** Hashes blocks of sources that have no faster way of their own. */
+  hasher?: SegmentHasher | undefined;
+};
 
 /** Tree of a source; streams, so memory does not grow with the file beyond 64 bytes a segment. */
 export async function hashSource(
   kernels: Kernels,
   source: UploadSource,
-  options: {
-    signal?: AbortSignal | undefined;
-    onProgress?: ((bytes: number) => void) | undefined;
-  } = {},
+  options: HashOptions = {},
 ): Promise<FileTree> {
   const { size } = source;
   const { real } = segmentCounts(size);
@@ -30,18 +36,21 @@ async function readRoots(
   kernels: Kernels,
   source: UploadSource,
   lastLeafCount: number,
-  options: { signal?: AbortSignal | undefined; onProgress?: ((bytes: number) => void) | undefined },
+  { signal, onProgress, hasher }: HashOptions,
 ): Promise<Uint8Array> {
   const roots = new Uint8Array(32 * segmentCounts(source.size).real);
   for (let at = 0; at < source.size; at += BLOCK_BYTES) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const end = Math.min(source.size, at + BLOCK_BYTES);
     const bytes = await source.read(at, end);
+    const leaves = end === source.size ? lastLeafCount : SECTORS_PER_SEGMENT;
     roots.set(
-      segmentRootsOf(kernels, bytes, end === source.size ? lastLeafCount : 1024),
+      hasher
+        ? await hasher(bytes, { lastLeafCount: leaves, signal })
+        : segmentRootsOf(kernels, bytes, leaves),
       (32 * at) / BYTES_PER_SEGMENT,
     );
-    options.onProgress?.(end - at);
+    onProgress?.(end - at);
   }
   return roots;
 }

@@ -28,6 +28,12 @@ export function blobSource(blob: Blob): UploadSource {
   };
 }
 
+/** Bytes [start, end) of a source as a source of its own. */
+export function sliceSource(source: UploadSource, start: number, end: number): UploadSource {
+  if (start === 0 && end === source.size) return source;
+  return { size: end - start, read: (from, to) => source.read(start + from, start + to) };
+}
+
 /** Collects a download in memory. */
 export class BytesSink implements DownloadSink {
   readonly bytes: Uint8Array;

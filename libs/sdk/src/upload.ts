@@ -15,6 +15,7 @@ import {
   SEGMENTS_PER_CALL_MAX,
   shardHolds,
 } from '@cairn/protocol';
+import type { SegmentHasher } from './download.ts';
 import { hashSource } from './hash.ts';
 import { type NodeDirectory, type StorageNode, selectCovering } from './nodes.ts';
 import { readSegment, sendSegments } from './segments.ts';
@@ -64,6 +65,8 @@ export type UploadDeps = {
   directory: NodeDirectory;
   writer: () => Promise<FlowWriter>;
   flow: () => Promise<string>;
+  /** Hashing in worker threads for sources that do not bring their own. */
+  hasher?: SegmentHasher | undefined;
 };
 
 const POLL_MS = 100;
@@ -72,18 +75,23 @@ const FINALIZE_TIMEOUT_MS = 600_000;
 const BUSY_TRIES = 30;
 const STATE_EVERY_MS = 500;
 
+/** Throws `SDK_EMPTY_FILE`. */
+export function checkNotEmpty(source: UploadSource): void {
+  if (source.size > 0) return;
+  throw new CodedError({
+    code: 'SDK_EMPTY_FILE',
+    kind: 'invalid',
+    message: 'an empty file cannot be stored',
+    hint: 'the protocol has no empty files; directories keep them by name',
+  });
+}
+
 export async function uploadFile(
   deps: UploadDeps,
   source: UploadSource,
   options: UploadOptions,
 ): Promise<UploadResult> {
-  if (source.size === 0)
-    throw new CodedError({
-      code: 'SDK_EMPTY_FILE',
-      kind: 'invalid',
-      message: 'an empty file cannot be stored',
-      hint: 'the protocol has no empty files; directories keep them by name',
-    });
+  checkNotEmpty(source);
   const { signal } = options;
   const timings: UploadTimings = { hashMs: 0, submitMs: 0, waitMs: 0, sendMs: 0, finalizeMs: 0 };
   const timed = async <T>(name: keyof UploadTimings, run: () => Promise<T>): Promise<T> => {
@@ -101,6 +109,7 @@ export async function uploadFile(
     (await timed('hashMs', () =>
       hashSource(deps.kernels, source, {
         signal,
+        hasher: deps.hasher,
         onProgress: (bytes) => {
           hashed += bytes;
           options.onProgress?.({ phase: 'hash', bytes: hashed, totalBytes: source.size });
@@ -218,6 +227,19 @@ class Selection {
     this.chosen = next;
     return fresh;
   }
+}
+
+/** The submission that a file of this root can use: one of an interrupted upload, or one the network knows. */
+export async function findSubmission(
+  deps: UploadDeps,
+  tree: FileTree,
+  options: UploadOptions,
+): Promise<number | undefined> {
+  const state = await loadState(deps, options.state, tree);
+  if (state.txSeq !== null) return state.txSeq;
+  if (!(options.skipIfFinalized ?? true)) return undefined;
+  const selection = new Selection(await deps.directory.writable(options.signal), options.replicas);
+  return (await knownFile(selection, tree.root, options.signal))?.tx.seq;
 }
 
 async function knownFile(

@@ -1,10 +1,17 @@
 import { existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
 import { CodedError } from '@cairn/base';
-import type { ByteRange, DownloadSink } from '@cairn/sdk';
-import { fileSink } from '@cairn/sdk/node';
+import { DIRECTORY_BYTES_MAX, findEntry, isDirectoryHeader } from '@cairn/protocol';
+import {
+  type ByteRange,
+  BytesSink,
+  type DecryptWith,
+  type DownloadSink,
+  type StreamResult,
+} from '@cairn/sdk';
+import { resumableFile, writeFolder } from '@cairn/sdk/node';
 import { usage } from '../args.ts';
-import { openSession } from '../context.ts';
+import { openSession, type Session } from '../context.ts';
+import { DECRYPT_FLAGS, decryptWith } from '../encryption.ts';
 import { formatBytes, Progress, printResult } from '../output.ts';
 import type { Verb } from '../verb.ts';
 
@@ -14,6 +21,16 @@ export function parseByteRange(text: string): ByteRange {
   if (!match || Number(match[2]) < Number(match[1]))
     throw usage(`--range takes FIRST-LAST in bytes, got ${text}`);
   return { start: Number(match[1]), end: Number(match[2]) + 1 };
+}
+
+/** `ROOT`, `ROOT,ROOT` (a file in parts) or `ROOT/PATH` (an entry of a directory). */
+export function parseTarget(text: string): { roots: string[]; path: string } {
+  const slash = text.indexOf('/');
+  const head = slash < 0 ? text : text.slice(0, slash);
+  const path = slash < 0 ? '' : text.slice(slash + 1);
+  const roots = head.split(',');
+  if (path !== '' && roots.length > 1) throw usage('a path goes with one root');
+  return { roots, path };
 }
 
 /** Writes parts to standard output in order; parts that come early wait, bounded by what is in flight. */
@@ -36,22 +53,34 @@ class OrderedOutput implements DownloadSink {
   }
 }
 
+type Request = {
+  session: Session;
+  roots: string[];
+  range: ByteRange | undefined;
+  decrypt: DecryptWith | undefined;
+  signal: AbortSignal;
+  progress: Progress;
+};
+
 export const get: Verb = {
   name: 'get',
-  summary: 'read a file back, every byte verified',
-  usage: 'cairn get ROOT [-o FILE] [--range FIRST-LAST]',
+  summary: 'read a file or a folder back, every byte verified',
+  usage:
+    'cairn get ROOT[/PATH] [-o FILE|FOLDER] [--range FIRST-LAST] [--encryption-key FILE | --decrypt-key FILE]',
   flags: {
     output: {
       type: 'string',
       short: 'o',
-      description: 'file to write; standard output without it',
+      description: 'file or folder to write; standard output without it',
     },
     range: { type: 'string', description: 'bytes FIRST-LAST, both included' },
     overwrite: { type: 'boolean', description: 'replace an existing file' },
+    raw: { type: 'boolean', description: "a directory's own bytes instead of its files" },
+    ...DECRYPT_FLAGS,
   },
   async run({ positionals, flags, global }, { signal }) {
-    const [root] = positionals;
-    if (positionals.length !== 1 || !root) throw usage('get takes one root', this.usage);
+    const [target] = positionals;
+    if (positionals.length !== 1 || !target) throw usage('get takes one root', this.usage);
     const output = flags.output as string | undefined;
     if (output === undefined && global.json)
       throw usage('--json needs -o FILE, or the result and the file would mix');
@@ -64,40 +93,54 @@ export const get: Verb = {
       });
     }
     const range = flags.range === undefined ? undefined : parseByteRange(flags.range as string);
+    const decrypt = decryptWith(flags);
+    const { roots, path } = parseTarget(target);
     await using session = await openSession(global);
     const progress = new Progress(
       'get',
       output === undefined || (global.json && !process.stderr.isTTY),
     );
-    const onProgress = ({ bytes, totalBytes }: { bytes: number; totalBytes: number }): void =>
-      progress.update('receive', bytes, totalBytes);
+    const request: Request = { session, roots, range, decrypt, signal, progress };
     const started = performance.now();
     try {
+      if (path !== '') request.roots = await rootsOfPath(request, path);
+      const isFolder = range === undefined && flags.raw !== true && (await isDirectory(request));
       if (output === undefined) {
-        await session.client.download(root, new OrderedOutput(range?.start ?? 0), {
-          signal,
-          range,
-          onProgress,
-        });
+        if (isFolder) throw usage(`${target} is a folder`, 'give -o FOLDER, or see cairn ls');
+        const sink = new OrderedOutput(range?.start ?? 0);
+        await session.client.download(request.roots, sink, { signal, range, decrypt });
         return 0;
       }
-      const partial = `${output}.download`;
-      await rm(partial, { force: true });
-      const result = await (async () => {
-        await using file = await fileSink(partial);
-        const origin = range?.start ?? 0;
-        const shifted: DownloadSink = {
-          write: (offset, bytes) => file.write(offset - origin, bytes),
-        };
-        const done = await session.client.download(root, shifted, { signal, range, onProgress });
-        await file.sync();
-        return done;
-      })();
-      await rename(partial, output);
+      const elapsed = (): number => Math.round(performance.now() - started);
+      if (isFolder) {
+        const report = await getFolder(request, output);
+        progress.end();
+        printResult(
+          global.json,
+          { ...report, root: roots[0], output, verified: true, ms: elapsed() },
+          [
+            `got      ${output} (${report.files} files, ${formatBytes(report.bytes)}, verified) in ${(elapsed() / 1000).toFixed(1)} s`,
+            ...report.skippedLinks.map(
+              (link) => `left out ${link}: the link points out of the folder`,
+            ),
+          ],
+        );
+        return 0;
+      }
+      const result = await getFile(request, output);
       progress.end();
-      const ms = Math.round(performance.now() - started);
-      printResult(global.json, { ...result, output, verified: true, ms }, [
-        `got      ${output} (${formatBytes(result.bytes)}, verified) in ${(ms / 1000).toFixed(1)} s`,
+      const bytes = range ? Math.min(range.end, result.size) - range.start : result.size;
+      const shown = {
+        ...result,
+        bytes,
+        receivedBytes: result.bytes,
+        txSeq: result.txSeqs[0],
+        output,
+        verified: true,
+        ms: elapsed(),
+      };
+      printResult(global.json, shown, [
+        `got      ${output} (${formatBytes(bytes)}, verified) in ${(elapsed() / 1000).toFixed(1)} s`,
         `nodes    ${result.nodes.join(' ')}`,
         ...result.dropped.map(({ url, reason }) => `dropped  ${url}: ${reason}`),
       ]);
@@ -107,3 +150,84 @@ export const get: Verb = {
     }
   },
 };
+
+/** Downloads to `output`, going on where an interrupted download of the same stopped. */
+async function getFile(request: Request, output: string): Promise<StreamResult> {
+  const { session, roots, range, decrypt, signal, progress } = request;
+  await using file = await resumableFile(
+    output,
+    JSON.stringify({ roots, range, decrypted: !!decrypt }),
+  );
+  const origin = range?.start ?? 0;
+  const sink: DownloadSink = {
+    write: (offset, bytes) => file.sink.write(offset - origin, bytes),
+  };
+  const result = await session.client.download(roots, sink, {
+    signal,
+    range,
+    decrypt,
+    skip: file.has,
+    onSegment: file.add,
+    onProgress: ({ bytes, totalBytes }) => progress.update('receive', bytes, totalBytes),
+  });
+  await file.finish();
+  return result;
+}
+
+/** True when the root is a directory's. Large files are not asked: metadata is bounded. */
+async function isDirectory({ session, roots, decrypt, signal }: Request): Promise<boolean> {
+  const [root] = roots;
+  if (roots.length !== 1 || !root) return false;
+  const head = new BytesSink(64);
+  try {
+    await session.client.download(
+      root,
+      async (size) => {
+        if (size > DIRECTORY_BYTES_MAX) throw new NotADirectory();
+        return head;
+      },
+      { signal, decrypt, range: { start: 0, end: 34 } },
+    );
+  } catch (error) {
+    if (error instanceof NotADirectory) return false;
+    throw error;
+  }
+  return isDirectoryHeader(head.bytes);
+}
+
+class NotADirectory extends Error {}
+
+async function rootsOfPath(request: Request, path: string): Promise<string[]> {
+  const { session, roots, decrypt, signal } = request;
+  const tree = await session.client.readDirectory(roots[0]!, { signal, decrypt });
+  const entry = findEntry(tree, path);
+  if (entry?.type === 'file' && entry.roots.length > 0) return entry.roots;
+  throw new CodedError({
+    code: 'SDK_NOT_FOUND',
+    kind: 'not_found',
+    message: entry
+      ? `${path} is a ${entry.type} without bytes of its own`
+      : `the directory has no ${path}`,
+    hint: `see cairn ls ${roots[0]}`,
+  });
+}
+
+async function getFolder(
+  { session, roots, decrypt, signal, progress }: Request,
+  output: string,
+): ReturnType<typeof writeFolder> {
+  const { client } = session;
+  const tree = await client.readDirectory(roots[0]!, { signal, decrypt });
+  let files = 0;
+  return writeFolder(output, tree, async (entry, sink) => {
+    const result = await client.download(entry.roots, sink, { signal, decrypt });
+    if (result.size !== entry.size)
+      throw new CodedError({
+        code: 'SDK_VERIFICATION',
+        kind: 'corrupt',
+        message: `${entry.path} has ${result.size} bytes; the directory says ${entry.size}`,
+        ...(decrypt ? {} : { hint: 'it may be encrypted: give the key' }),
+      });
+    progress.update(`file ${++files}`, result.bytes, result.size);
+  });
+}

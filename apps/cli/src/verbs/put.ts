@@ -1,51 +1,143 @@
-import { join } from 'node:path';
-import { fileSource, fileStateStore } from '@cairn/sdk/node';
-import { usage } from '../args.ts';
-import { cairnHome, openSession } from '../context.ts';
+import { statSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { CodedError } from '@cairn/base';
+import { type StreamUploadOptions, uploadTotals } from '@cairn/sdk';
+import { fileSource, fileStateStore, folderInputs } from '@cairn/sdk/node';
+import { type ParsedArgs, usage } from '../args.ts';
+import { cairnHome, openSession, type Session } from '../context.ts';
+import { ENCRYPT_FLAGS, encryptWrap } from '../encryption.ts';
 import { formatBytes, Progress, printResult } from '../output.ts';
 import type { Verb } from '../verb.ts';
 
 export const put: Verb = {
   name: 'put',
-  summary: 'store a file',
-  usage: 'cairn put FILE [--replicas N] [--force]',
+  summary: 'store a file or a folder',
+  usage:
+    'cairn put FILE|FOLDER [--replicas N] [--force] [--encryption-key FILE | --recipient PUBLIC-KEY] [--part-size BYTES]',
   flags: {
     replicas: {
       type: 'string',
       description: 'nodes that must hold every part (default 2 where there are so many)',
     },
     force: { type: 'boolean', description: 'submit again although the network has the file' },
+    'part-size': {
+      type: 'string',
+      description: 'store in parts of so many bytes (a multiple of 262144; default 4 GiB)',
+    },
+    ...ENCRYPT_FLAGS,
   },
   async run({ positionals, flags, global }, { signal }) {
     const [path] = positionals;
     if (positionals.length !== 1 || !path) throw usage('put takes one file', this.usage);
-    const replicas = flags.replicas === undefined ? undefined : Number(flags.replicas);
-    if (replicas !== undefined && !(Number.isInteger(replicas) && replicas >= 1 && replicas <= 64))
-      throw usage('--replicas takes a number from 1 to 64');
+    const isFolder = isDirectory(path);
+    const replicas = numberFlag(flags, 'replicas', 1, 64);
+    const fragmentBytes = numberFlag(flags, 'part-size', 262_144, Number.MAX_SAFE_INTEGER);
     await using session = await openSession(global);
-    await using source = await fileSource(path, session.pool);
+    const options: StreamUploadOptions = {
+      signal,
+      replicas,
+      fragmentBytes,
+      skipIfFinalized: flags.force !== true,
+      state: fileStateStore(join(cairnHome(), 'uploads')),
+      wrap: encryptWrap(flags, session.client, session.network.privateKey),
+    };
     const progress = new Progress('put', global.json && !process.stderr.isTTY);
-    const started = performance.now();
     try {
-      const result = await session.client.upload(source, {
-        signal,
-        replicas,
-        skipIfFinalized: flags.force !== true,
-        state: fileStateStore(join(cairnHome(), 'uploads')),
-        onProgress: ({ phase, bytes, totalBytes }) => progress.update(phase, bytes, totalBytes),
-      });
-      progress.end();
-      const ms = Math.round(performance.now() - started);
-      printResult(global.json, { ...result, bytes: result.size, ms }, [
-        `stored   ${path} (${formatBytes(result.size)}) in ${(ms / 1000).toFixed(1)} s`,
-        `root     ${result.root}`,
-        `txSeq    ${result.txSeq}`,
-        `nodes    ${result.nodes.join(' ')}`,
-        `read it  cairn get ${result.root} -o FILE`,
-      ]);
+      const run = isFolder ? putFolder : putFile;
+      await run(path, session, options, progress, global.json);
       return 0;
     } finally {
       progress.end();
     }
   },
 };
+
+async function putFile(
+  path: string,
+  session: Session,
+  options: StreamUploadOptions,
+  progress: Progress,
+  json: boolean,
+): Promise<void> {
+  await using source = await fileSource(path, session.pool);
+  const started = performance.now();
+  const stored = await session.client.uploadStream(source, {
+    ...options,
+    onProgress: ({ phase, bytes, totalBytes }) => progress.update(phase, bytes, totalBytes),
+  });
+  progress.end();
+  const ms = Math.round(performance.now() - started);
+  const [first] = stored.parts;
+  if (!first) return;
+  const roots = stored.parts.map((part) => part.root);
+  const isEncrypted = options.wrap !== undefined;
+  const totals = uploadTotals(stored.parts);
+  printResult(
+    json,
+    { ...first, ...totals, size: stored.size, bytes: source.size, roots, isEncrypted, ms },
+    [
+      `stored   ${path} (${formatBytes(source.size)}${isEncrypted ? ', encrypted' : ''}) in ${(ms / 1000).toFixed(1)} s`,
+      ...roots.map((root) => `root     ${root}`),
+      `txSeq    ${stored.parts.map((part) => part.txSeq).join(' ')}`,
+      `nodes    ${first.nodes.join(' ')}`,
+      `read it  cairn get ${roots.join(',')} -o FILE${isEncrypted ? ' and the key' : ''}`,
+    ],
+  );
+}
+
+async function putFolder(
+  path: string,
+  session: Session,
+  options: StreamUploadOptions,
+  progress: Progress,
+  json: boolean,
+): Promise<void> {
+  const inputs = await folderInputs(path, session.pool);
+  const total = inputs.reduce((sum, input) => sum + (input.type === 'file' ? input.size : 0), 0);
+  let stored = 0;
+  const started = performance.now();
+  const result = await session.client.uploadDirectory(inputs, {
+    ...options,
+    onFile: ({ size }) => {
+      stored += size;
+      progress.update('store', Math.min(stored, total), total);
+    },
+  });
+  progress.end();
+  const ms = Math.round(performance.now() - started);
+  const { tree: _, ...shown } = result;
+  const name = basename(resolve(path));
+  printResult(json, { ...shown, ms }, [
+    `stored   ${path} (${result.files} files, ${formatBytes(result.bytes)}) in ${(ms / 1000).toFixed(1)} s`,
+    `root     ${result.root}`,
+    `look     cairn ls ${result.root}`,
+    `read it  cairn get ${result.root} -o ${name}-copy`,
+  ]);
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    throw new CodedError({
+      code: 'SDK_READ',
+      kind: 'invalid',
+      message: `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,
+      cause: error,
+    });
+  }
+}
+
+function numberFlag(
+  flags: ParsedArgs['flags'],
+  name: string,
+  min: number,
+  max: number,
+): number | undefined {
+  const text = flags[name] as string | undefined;
+  if (text === undefined) return undefined;
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw usage(`--${name} takes a number from ${min} to ${max}`);
+  return value;
+}

@@ -1,1 +1,3 @@
 export * from './files.ts';
+export * from './folder.ts';
+export * from './resumable.ts';

@@ -1,0 +1,195 @@
+/*
+ * Directories: every file of a tree is stored as a file (in parts when it is large, encrypted when asked), and one more
+ * file names them all; its root is the directory's handle (storage-rpc section 12).
+ */
+import { CodedError, type DataRoot } from '@cairn/base';
+import {
+  compareNames,
+  DIRECTORY_BYTES_MAX,
+  type DirectoryEntry,
+  type DirectoryFile,
+  type DirectoryFolder,
+  decodeDirectory,
+  encodeDirectory,
+} from '@cairn/protocol';
+import type { DownloadDeps } from './download.ts';
+import { downloadStream, type StreamOptions } from './download-stream.ts';
+import { BytesSink, bytesSource, sliceSource, type UploadSource } from './source.ts';
+import { checkNotEmpty, type UploadDeps, type UploadResult } from './upload.ts';
+import { type UploadManyOptions, uploadMany, uploadTotals } from './upload-many.ts';
+
+export type OpenSource = UploadSource & Partial<AsyncDisposable>;
+/** An entry to store; `path` is relative, its parts joined by `/`. */
+export type DirectoryInput =
+  | { type: 'directory'; path: string }
+  | { type: 'symbolic'; path: string; link: string }
+  | { type: 'file'; path: string; size: number; open(): Promise<OpenSource> };
+
+export type StreamUploadOptions = UploadManyOptions & {
+  /** Larger streams are stored in parts of this many bytes, a multiple of 256 KiB; default 4 GiB. */
+  fragmentBytes?: number | undefined;
+  /** Wraps every source, to encrypt it. */
+  wrap?: ((source: UploadSource) => Promise<UploadSource>) | undefined;
+};
+export type DirectoryResult = {
+  /** The directory's handle. */
+  root: DataRoot;
+  files: number;
+  /** Plaintext bytes of all files. */
+  bytes: number;
+  sentBytes: number;
+  feeWei: bigint;
+  tree: DirectoryFolder;
+};
+export type StreamUploadResult = { size: number; parts: UploadResult[] };
+
+const FRAGMENT_BYTES = 4 * 1024 ** 3;
+const SEGMENT_BYTES = 256 * 1024;
+
+/** Stores one stream, in parts when it is larger than a fragment. */
+export async function uploadStream(
+  deps: UploadDeps,
+  source: UploadSource,
+  options: StreamUploadOptions,
+): Promise<StreamUploadResult> {
+  checkNotEmpty(source);
+  const { wrap, fragmentBytes, ...rest } = options;
+  const stream = wrap ? await wrap(source) : source;
+  const ranges = partsOf(stream.size, fragmentBytes);
+  const parts = await uploadMany(
+    deps,
+    ranges.length,
+    async (i) => sliceSource(stream, ...ranges[i]!),
+    rest,
+  );
+  return { size: stream.size, parts };
+}
+
+/** [start, end) of the parts of a stream. Throws `SDK_FRAGMENT` for a fragment that is not whole segments. */
+export function partsOf(size: number, fragmentBytes = FRAGMENT_BYTES): [number, number][] {
+  if (!Number.isSafeInteger(fragmentBytes) || fragmentBytes < 1 || fragmentBytes % SEGMENT_BYTES)
+    throw new CodedError({
+      code: 'SDK_FRAGMENT',
+      kind: 'invalid',
+      message: `a part has a multiple of 262144 bytes, not ${fragmentBytes}`,
+    });
+  const out: [number, number][] = [];
+  for (let at = 0; at < size; at += fragmentBytes)
+    out.push([at, Math.min(size, at + fragmentBytes)]);
+  return out;
+}
+
+/** Stores a tree of files, then the file that names them. */
+export async function uploadDirectory(
+  deps: UploadDeps,
+  inputs: readonly DirectoryInput[],
+  options: StreamUploadOptions,
+): Promise<DirectoryResult> {
+  const { wrap, fragmentBytes, onFile, ...rest } = options;
+  const top: DirectoryFolder = { type: 'directory', name: '/', entries: [] };
+  const jobs: { file: DirectoryFile; open: () => Promise<OpenSource>; part: [number, number] }[] =
+    [];
+  const overhead = wrap ? (await wrap(bytesSource(new Uint8Array(1)))).size - 1 : 0;
+  for (const input of [...inputs].sort((a, b) => compareNames(a.path, b.path))) {
+    const entry = place(top, input);
+    if (input.type !== 'file' || entry.type !== 'file' || input.size === 0) continue;
+    for (const part of partsOf(input.size + overhead, fragmentBytes))
+      jobs.push({ file: entry, open: input.open, part });
+  }
+  const results = await uploadMany(
+    deps,
+    jobs.length,
+    async (i) => {
+      const { file, open, part } = jobs[i]!;
+      const plain = await open();
+      if (plain.size !== file.size)
+        throw new CodedError({
+          code: 'SDK_FILE_CHANGED',
+          kind: 'conflict',
+          message: `${file.name} changed its size while it was stored`,
+        });
+      const source = sliceSource(wrap ? await wrap(plain) : plain, ...part);
+      return {
+        size: source.size,
+        read: (start, end) => source.read(start, end),
+        ...(source.segmentRoots ? { segmentRoots: (o) => source.segmentRoots!(o) } : {}),
+        [Symbol.asyncDispose]: async () => plain[Symbol.asyncDispose]?.(),
+      };
+    },
+    { ...rest, ...(onFile ? { onFile } : {}) },
+  );
+  for (const [i, result] of results.entries()) jobs[i]!.file.roots.push(result.root as DataRoot);
+  const metadata = bytesSource(encodeDirectory(top));
+  const stored = await uploadStream(deps, metadata, { ...rest, wrap });
+  const { sentBytes, feeWei } = uploadTotals([...results, ...stored.parts]);
+  const files = new Set(jobs.map((job) => job.file));
+  return {
+    root: stored.parts[0]!.root as DataRoot,
+    files: inputs.filter((input) => input.type === 'file').length,
+    bytes: [...files].reduce((sum, file) => sum + file.size, 0),
+    sentBytes,
+    feeWei,
+    tree: top,
+  };
+}
+
+/** Reads the metadata of a directory. Throws `PROTOCOL_DIRECTORY` when the root is not of one. */
+export async function readDirectory(
+  deps: DownloadDeps,
+  root: string,
+  options: Pick<StreamOptions, 'signal' | 'decrypt'>,
+): Promise<DirectoryFolder> {
+  let bytes: Uint8Array | undefined;
+  await downloadStream(
+    deps,
+    [root],
+    async (size) => {
+      if (size > DIRECTORY_BYTES_MAX)
+        throw new CodedError({
+          code: 'PROTOCOL_DIRECTORY',
+          kind: 'invalid',
+          message: `directory metadata: ${size} bytes is too much`,
+        });
+      const sink = new BytesSink(size);
+      bytes = sink.bytes;
+      return sink;
+    },
+    options,
+  );
+  return decodeDirectory(bytes!);
+}
+
+/** Puts an entry into the tree, making the folders on its path. */
+function place(top: DirectoryFolder, input: DirectoryInput): DirectoryEntry {
+  const names = input.path.split('/');
+  const name = names.pop()!;
+  let folder = top;
+  for (const part of names) {
+    let next = folder.entries.find((entry) => entry.name === part);
+    if (!next) {
+      next = { type: 'directory', name: part, entries: [] };
+      folder.entries.push(next);
+    }
+    if (next.type !== 'directory') throw doubled(input.path);
+    folder = next;
+  }
+  const known = folder.entries.find((entry) => entry.name === name);
+  if (known?.type === 'directory' && input.type === 'directory') return known;
+  if (known) throw doubled(input.path);
+  const entry: DirectoryEntry =
+    input.type === 'file'
+      ? { type: 'file', name, roots: [], size: input.size }
+      : input.type === 'symbolic'
+        ? { type: 'symbolic', name, link: input.link }
+        : { type: 'directory', name, entries: [] };
+  folder.entries.push(entry);
+  return entry;
+}
+
+function doubled(path: string): CodedError {
+  return new CodedError({
+    code: 'SDK_DIRECTORY',
+    kind: 'invalid',
+    message: `${path} is named twice, or is both a file and a folder`,
+  });
+}
