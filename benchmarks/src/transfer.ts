@@ -28,10 +28,17 @@ import { createNodeClient, type NodeClient } from '@cairn/rpc';
 import { createHttpTransport } from '@cairn/rpc/node';
 import { createStorageClient, hashSource, type StorageClient } from '@cairn/sdk';
 import { fileSink, fileSource } from '@cairn/sdk/node';
-import { patternBytes, startTestChain, type TestChain, waitFor } from '@cairn/testkit';
+import {
+  patternBytes,
+  startProcess,
+  startStorageNode,
+  startTestChain,
+  type TestChain,
+  type TestProcess,
+  waitFor,
+} from '@cairn/testkit';
 import { ethers } from 'ethers';
 import { type BenchRow, median, ratio, type Suite, type SuiteResult } from './harness.ts';
-import { BARE_SERVER, type BenchProcess, startProcess } from './processes.ts';
 
 const MIB = 1024 * 1024;
 const FILE_BYTES = 256 * MIB;
@@ -109,7 +116,7 @@ async function bareGet(port: number, output: string): Promise<void> {
 
 type Lane = {
   backend: Backend;
-  node: BenchProcess;
+  node: TestProcess;
   client: StorageClient;
   pool: HashPool;
   nodeUrl: string;
@@ -123,27 +130,7 @@ async function openLane(
   dir: string,
 ): Promise<Lane> {
   const node = stack.use(
-    await startProcess('apps/storage-node/src/main.ts', [
-      '--data-dir',
-      join(dir, `node-${backend}`),
-      '--chain-rpc-url',
-      chain.rpcUrl,
-      '--flow-address',
-      chain.deployment.contracts.flow,
-      '--rpc-port',
-      '0',
-      '--admin-port',
-      '0',
-      '--confirmation-blocks',
-      '0',
-      '--poll-ms',
-      '50',
-      '--kernels',
-      backend,
-      '--log-level',
-      'warn',
-      '--ready-json',
-    ]),
+    await startStorageNode(chain, join(dir, `node-${backend}`), ['--kernels', backend]),
   );
   const nodeUrl = String(node.ready.url);
   const { kernels } = await loadNodeKernels(backend);
@@ -215,7 +202,7 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): Promise<
   try {
     await using stack = new AsyncDisposableStack();
     const chain = stack.use(await startTestChain());
-    const bare = stack.use(await startProcess(BARE_SERVER, [dir]));
+    const bare = stack.use(await startProcess('benchmarks/src/bare-server.ts', [dir]));
     const port = Number(bare.ready.port);
     const backends: Backend[] = loadNativeKernels().kernels ? ['wasm', 'native'] : ['wasm'];
     const lanes: Lane[] = [];

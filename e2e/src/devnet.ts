@@ -67,11 +67,16 @@ export type CliResult = {
 export function cairn(
   devnet: TestDevnet | undefined,
   args: readonly string[],
-  options: { env?: Record<string, string>; onStart?: (child: ChildProcess) => void } = {},
+  options: {
+    env?: Record<string, string>;
+    /** Gets a function that signals the command and the process that it hands over to. */
+    onStart?: (child: ChildProcess, signalAll: (signal: NodeJS.Signals) => void) => void;
+  } = {},
 ): Promise<CliResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [join(REPOSITORY, 'apps/cli/bin/cairn.cjs'), ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
       env: {
         ...process.env,
         CAIRN_HOME: devnet ? join(devnet.dir, 'home') : tmpdir(),
@@ -94,6 +99,8 @@ export function cairn(
       }
       resolve({ code: code ?? (signal ? 128 : 1), stdout, stderr, json });
     });
-    options.onStart?.(child);
+    options.onStart?.(child, (signal) => {
+      if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, signal);
+    });
   });
 }

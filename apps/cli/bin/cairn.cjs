@@ -25,8 +25,8 @@ if (Number(process.versions.node.split('.')[0]) < 24) {
 const child = spawn(node, ['--conditions=source', entry, ...process.argv.slice(2)], {
   stdio: 'inherit',
 });
-for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
-process.on('SIGINT', () => {}); // the terminal sends it to the child as well
+// A terminal sends SIGINT to the child as well; it takes two at once for one.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal));
 const parent = process.ppid;
 setInterval(() => {
   if (process.ppid !== parent) child.kill('SIGTERM');

@@ -63,8 +63,15 @@ async function main(argv: readonly string[], signal: AbortSignal): Promise<numbe
 }
 
 const interrupted = new AbortController();
+let interruptedAt = 0;
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(name, () => {
+  process.on(name, () => {
+    if (interrupted.signal.aborted) {
+      // A second Ctrl-C does not wait for the end of what is running.
+      if (performance.now() - interruptedAt > 300) process.exit(EXIT_CODES.interrupted);
+      return;
+    }
+    interruptedAt = performance.now();
     interrupted.abort(
       new CodedError({
         code: 'CLI_INTERRUPTED',

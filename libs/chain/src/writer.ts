@@ -7,13 +7,20 @@ import {
   parseHash32,
   type TxSeq,
 } from '@cairn/base';
-import { createPublicClient, createWalletClient, formatEther, http } from 'viem';
+import {
+  createPublicClient,
+  createWalletClient,
+  formatEther,
+  http,
+  TransactionNotFoundError,
+  TransactionReceiptNotFoundError,
+} from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { chainError } from './errors.ts';
 import { fixedPriceMarketAbi } from './generated/fixed-price-market-abi.ts';
 import { flowAbi } from './generated/flow-abi.ts';
 import { decodeSubmissions } from './reader.ts';
-import type { SubmissionNodeLike } from './types.ts';
+import type { Submission, SubmissionNodeLike } from './types.ts';
 
 /** One file to submit: bytes, and the subtrees of its padded tree. */
 export type FileToSubmit = { size: number; nodes: readonly SubmissionNodeLike[]; tags?: Hex };
@@ -26,11 +33,19 @@ export type SubmitResult = {
   feeWei: bigint;
 };
 
+/** Where a transaction stands: on the chain with its submissions, waiting for a block, or nowhere (a reorg dropped it). */
+export type TransactionState =
+  | { state: 'mined'; submissions: Submission[] }
+  | { state: 'pending' }
+  | { state: 'unknown' };
+
 /** Sends submissions from one account. */
 export interface FlowWriter {
   readonly address: Address;
   pricePerSector(): Promise<bigint>;
   balance(): Promise<bigint>;
+  /** Asks again for a transaction that was sent: a reorg may have moved or dropped it. */
+  transactionState(txHash: Hash32): Promise<TransactionState>;
   /**
    * Submits files in one transaction (`batchSubmit` for more than one) with the exact fee and waits for its receipt.
    * Throws `CHAIN_INSUFFICIENT_FUNDS`, `CHAIN_REVERTED`, `CHAIN_UNREACHABLE`, `CHAIN_WRONG_CHAIN_ID`, `CHAIN_TX_LOST`.
@@ -113,6 +128,22 @@ export function createFlowWriter(options: FlowWriterOptions): FlowWriter {
     address,
     pricePerSector: () => guard(pricePerSector),
     balance: () => guard(() => client.getBalance({ address })),
+    transactionState: (hash) =>
+      guard(async () => {
+        try {
+          const receipt = await client.getTransactionReceipt({ hash });
+          return { state: 'mined', submissions: decodeSubmissions(receipt.logs, flow) };
+        } catch (error) {
+          if (!(error instanceof TransactionReceiptNotFoundError)) throw error;
+        }
+        try {
+          await client.getTransaction({ hash });
+          return { state: 'pending' };
+        } catch (error) {
+          if (!(error instanceof TransactionNotFoundError)) throw error;
+          return { state: 'unknown' };
+        }
+      }),
     submit: (files, { signal, onSent } = {}) =>
       guard(async () => {
         signal?.throwIfAborted();

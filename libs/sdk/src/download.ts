@@ -31,6 +31,8 @@ export type DownloadOptions = {
   /** A segment has been written to the sink. */
   onSegment?: ((segmentIndex: number) => void) | undefined;
   inFlightMax?: number | undefined;
+  /** How long a node may take for a run of 8 segments before another is asked, default 15 s. */
+  requestTimeoutMs?: number | undefined;
 };
 export type DownloadResult = {
   root: DataRoot;
@@ -55,7 +57,7 @@ export type DownloadDeps = {
 };
 
 const SEGMENTS_PER_RUN = 8;
-const RUN_TIMEOUT_MS = 30_000;
+const RUN_TIMEOUT_MS = 15_000;
 
 export async function downloadFile(
   deps: DownloadDeps,
@@ -87,7 +89,7 @@ export async function downloadFile(
         try {
           const frames = await fetchSegments(node.client, deps.kernels, file, todo, {
             signal: runSignal,
-            timeoutMs: RUN_TIMEOUT_MS,
+            timeoutMs: options.requestTimeoutMs ?? RUN_TIMEOUT_MS,
           });
           if (frames.length === 0)
             throw new CodedError({

@@ -4,23 +4,25 @@
  * Nodes are picked so that every shard has `replicas` holders. A node that fails is replaced from those left over when
  * the requirement can still be met. Memory: at most `inFlightMax` requests of 16 segments (4 MiB) per upload.
  */
-import { CodedError, errorMessage, forEachLimit, isCodedError, systemClock } from '@cairn/base';
-import type { FlowWriter } from '@cairn/chain';
+import { CodedError, isCodedError, parseHash32, systemClock } from '@cairn/base';
+import type { FlowWriter, Submission } from '@cairn/chain';
 import type { Kernels } from '@cairn/kernels';
 import { type FileTree, segmentCounts } from '@cairn/merkle';
-import {
-  type FileInfo,
-  RPC_TEXT,
-  SECTORS_PER_SEGMENT,
-  SEGMENTS_PER_CALL_MAX,
-  shardHolds,
-} from '@cairn/protocol';
+import type { FileInfo } from '@cairn/protocol';
 import type { SegmentHasher } from './download.ts';
 import { hashSource } from './hash.ts';
-import { type NodeDirectory, type StorageNode, selectCovering } from './nodes.ts';
-import { readSegment, sendSegments } from './segments.ts';
+import type { NodeDirectory, StorageNode } from './nodes.ts';
+import { Selection } from './selection.ts';
 import type { UploadSource } from './source.ts';
-import { IndexSet, type UploadState, type UploadStateStore } from './upload-state.ts';
+import {
+  entryOf,
+  type SendJob,
+  sendToNode,
+  submissionLost,
+  waitFinalized,
+  waitForEntry,
+} from './upload-node.ts';
+import type { UploadState, UploadStateStore } from './upload-state.ts';
 
 export type UploadPhase = 'hash' | 'submit' | 'wait' | 'send' | 'finalize';
 export type UploadProgress = { phase: UploadPhase; bytes: number; totalBytes: number };
@@ -68,12 +70,6 @@ export type UploadDeps = {
   /** Hashing in worker threads for sources that do not bring their own. */
   hasher?: SegmentHasher | undefined;
 };
-
-const POLL_MS = 100;
-const ENTRY_TIMEOUT_MS = 120_000;
-const FINALIZE_TIMEOUT_MS = 600_000;
-const BUSY_TRIES = 30;
-const STATE_EVERY_MS = 500;
 
 /** Throws `SDK_EMPTY_FILE`. */
 export function checkNotEmpty(source: UploadSource): void {
@@ -136,10 +132,10 @@ export async function uploadFile(
   }
 
   const state = await loadState(deps, options.state, tree);
-  let txSeq =
+  const given =
     options.txSeq ?? state.txSeq ?? ((options.skipIfFinalized ?? true) ? known?.tx.seq : undefined);
   let feeWei = 0n;
-  if (txSeq === undefined) {
+  const submit = async (): Promise<number> => {
     options.onProgress?.({ phase: 'submit', bytes: 0, totalBytes: source.size });
     const submitted = await timed('submitMs', async () =>
       (await deps.writer()).submit(
@@ -153,14 +149,41 @@ export async function uploadFile(
         { signal },
       ),
     );
-    txSeq = submitted.seqs[0]!;
-    feeWei = submitted.feeWei;
-    state.txSeq = txSeq;
+    feeWei += submitted.feeWei;
+    state.txSeq = submitted.seqs[0]!;
     state.txHash = submitted.txHash;
     await options.state?.save(state);
+    return state.txSeq;
+  };
+  let txSeq = given ?? (await submit());
+  let sentBytes = 0;
+  const onSent = (bytes: number): void => {
+    sentBytes += bytes;
+    options.onProgress?.({
+      phase: 'send',
+      bytes: sentBytes,
+      totalBytes: Math.max(sentBytes, source.size * selection.replicas),
+    });
+  };
+  for (let attempt = 1; ; attempt++) {
+    const place = txSeq;
+    const isLost = (isTaken: boolean): Promise<boolean> => hasMoved(deps, state, place, isTaken);
+    try {
+      await sendEverywhere(
+        { tree, source, txSeq, selection, state, options, isLost },
+        timed,
+        onSent,
+      );
+      break;
+    } catch (error) {
+      if (!isCodedError(error, 'SDK_SUBMISSION_LOST') || attempt >= SUBMIT_TRIES) throw error;
+      state.acknowledged = {};
+      const again = await findAgain(deps, state, tree, signal);
+      txSeq = again?.seq ?? (await submit());
+      state.txSeq = txSeq;
+      await options.state?.save(state);
+    }
   }
-  const job: SendJob = { tree, source, txSeq, selection, state, options };
-  const sentBytes = await sendEverywhere(job, timed);
   await options.state?.clear(tree.root);
   return {
     ...base,
@@ -173,61 +196,12 @@ export async function uploadFile(
   };
 }
 
-type SendJob = {
-  tree: FileTree;
-  source: UploadSource;
-  txSeq: number;
-  selection: Selection;
-  state: UploadState;
-  options: UploadOptions;
-};
+/** Submissions of one upload, when reorgs drop them. */
+const SUBMIT_TRIES = 5;
+const PENDING_TRIES = 120;
+const PENDING_MS = 500;
+
 type Timed = <T>(name: keyof UploadTimings, run: () => Promise<T>) => Promise<T>;
-
-/** The nodes in use, and who steps in when one fails. */
-class Selection {
-  readonly replicas: number;
-  chosen: StorageNode[];
-  readonly #all: readonly StorageNode[];
-  readonly #failed = new Set<string>();
-
-  constructor(all: readonly StorageNode[], replicas: number | undefined) {
-    this.#all = all;
-    this.replicas = replicas ?? (selectCovering(all, 2) ? 2 : 1);
-    const chosen = selectCovering(all, this.replicas);
-    if (!chosen) {
-      throw new CodedError({
-        code: 'SDK_NOT_ENOUGH_NODES',
-        kind: 'unavailable',
-        message: `${all.length} nodes do not hold every shard ${this.replicas} times`,
-        hint: 'ask for fewer replicas, or wait for more nodes',
-      });
-    }
-    this.chosen = chosen;
-  }
-
-  get urls(): string[] {
-    return this.chosen.map((node) => node.client.url);
-  }
-
-  /** Takes a node out; returns the ones that are new, or throws when the rest cannot cover the file even once. */
-  fail(node: StorageNode, cause: unknown): StorageNode[] {
-    this.#failed.add(node.client.url);
-    const left = this.#all.filter(({ client }) => !this.#failed.has(client.url));
-    const next = selectCovering(left, this.replicas) ?? selectCovering(left, 1);
-    if (!next) {
-      throw new CodedError({
-        code: 'SDK_UPLOAD_FAILED',
-        kind: 'unavailable',
-        message: `storage node ${node.client.url} failed and no other can take its part: ${errorMessage(cause)}`,
-        hint: 'run the same command again when the node is back; it goes on where it stopped',
-        cause,
-      });
-    }
-    const fresh = next.filter((candidate) => !this.chosen.includes(candidate));
-    this.chosen = next;
-    return fresh;
-  }
-}
 
 /** The submission that a file of this root can use: one of an interrupted upload, or one the network knows. */
 export async function findSubmission(
@@ -281,41 +255,84 @@ async function loadState(
   return { root: tree.root, size: tree.size, flow, txSeq: null, txHash: null, acknowledged: {} };
 }
 
-/** Serves every chosen node, and whoever replaces one that fails. Returns bytes sent. */
-async function sendEverywhere(job: SendJob, timed: Timed): Promise<number> {
-  const { selection, options } = job;
-  const perNode = selection.chosen.length;
-  let sent = 0;
-  const onSent = (bytes: number): void => {
-    sent += bytes;
-    options.onProgress?.({
-      phase: 'send',
-      bytes: sent,
-      totalBytes: Math.max(sent, job.source.size * selection.replicas),
-    });
-  };
+/** Serves every chosen node, and whoever replaces one that fails. */
+async function sendEverywhere(
+  outer: SendJob,
+  timed: Timed,
+  onSent: (bytes: number) => void,
+): Promise<void> {
+  const { selection } = outer;
+  const stop = new AbortController();
+  const signal = outer.options.signal
+    ? AbortSignal.any([outer.options.signal, stop.signal])
+    : stop.signal;
+  const job: SendJob = { ...outer, options: { ...outer.options, signal } };
+  const inFlight = Math.max(
+    1,
+    Math.floor((job.options.inFlightMax ?? 8) / selection.chosen.length),
+  );
   const serve = async (node: StorageNode): Promise<void> => {
     try {
       const info = await timed('waitMs', () => waitForEntry(node, job));
       if (!info.finalized)
-        await timed('sendMs', () =>
-          sendToNode(
-            node,
-            info,
-            job,
-            Math.max(1, Math.floor((options.inFlightMax ?? 8) / perNode)),
-            onSent,
-          ),
-        );
+        await timed('sendMs', () => sendToNode(node, info, job, inFlight, onSent));
       await timed('finalizeMs', () => waitFinalized(node, job));
     } catch (error) {
-      options.signal?.throwIfAborted();
+      signal.throwIfAborted();
       if (!isNodeFailure(error)) throw error;
+      // A refusal may come from a reorg, not from the node.
+      const entry = await entryOf(node, job).catch(() => 'silent' as const);
+      if (entry === undefined) throw submissionLost(job.txSeq);
       await Promise.all(selection.fail(node, error).map(serve));
     }
   };
-  await Promise.all([...selection.chosen].map(serve));
-  return sent;
+  let failure: unknown;
+  // One that fails for good stops the others; none goes on behind the caller's back.
+  await Promise.all(
+    [...selection.chosen].map((node) =>
+      serve(node).catch((error: unknown) => {
+        failure ??= error;
+        stop.abort(error);
+      }),
+    ),
+  );
+  if (failure !== undefined) throw failure;
+}
+
+/** True when the transaction that made the submission no longer gives this place. */
+async function hasMoved(
+  deps: UploadDeps,
+  state: UploadState,
+  txSeq: number,
+  isTaken: boolean,
+): Promise<boolean> {
+  if (!state.txHash) return isTaken; // somebody else's: nothing to go by but the nodes
+  const found = await (await deps.writer()).transactionState(parseHash32(state.txHash));
+  return found.state !== 'mined' || !found.submissions.some(({ seq }) => seq === txSeq);
+}
+
+/** The place a reorg gave to our transaction; undefined when it is gone. Waits while it is pending. */
+async function findAgain(
+  deps: UploadDeps,
+  state: UploadState,
+  tree: FileTree,
+  signal: AbortSignal | undefined,
+): Promise<Submission | undefined> {
+  if (!state.txHash) return undefined;
+  const writer = await deps.writer();
+  for (let tries = 0; tries < PENDING_TRIES; tries++) {
+    const found = await writer.transactionState(parseHash32(state.txHash));
+    if (found.state === 'unknown') return undefined;
+    if (found.state === 'mined')
+      return found.submissions.find(
+        ({ size, nodes }) =>
+          size === tree.size &&
+          nodes.length === tree.submissionNodes.length &&
+          nodes.every(({ root }, i) => root === tree.submissionNodes[i]!.root),
+      );
+    await systemClock.sleep(PENDING_MS, signal);
+  }
+  return undefined;
 }
 
 /** A failure of one node, as opposed to one of the file or of the user. */
@@ -323,119 +340,4 @@ function isNodeFailure(error: unknown): boolean {
   return (
     isCodedError(error) && (error.code.startsWith('RPC_') || error.code === 'SDK_NODE_TIMEOUT')
   );
-}
-
-async function poll<T>(
-  what: string,
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-  look: () => Promise<T | undefined>,
-): Promise<T> {
-  const deadline = systemClock.monotonic() + timeoutMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined) return found;
-    if (systemClock.monotonic() > deadline)
-      throw new CodedError({
-        code: 'SDK_NODE_TIMEOUT',
-        kind: 'timeout',
-        message: `${what} took more than ${timeoutMs / 1000} s`,
-      });
-    await systemClock.sleep(POLL_MS, signal);
-  }
-}
-
-function waitForEntry(node: StorageNode, { txSeq, tree, options }: SendJob): Promise<FileInfo> {
-  return poll(
-    `${node.client.url} to see submission ${txSeq}`,
-    ENTRY_TIMEOUT_MS,
-    options.signal,
-    async () => {
-      const info = await node.client.getFileInfoByTxSeq(txSeq, {
-        signal: options.signal,
-        timeoutMs: 10_000,
-      });
-      return info && info.tx.dataMerkleRoot === tree.root ? info : undefined;
-    },
-  );
-}
-
-function waitFinalized(node: StorageNode, { txSeq, options }: SendJob): Promise<true> {
-  return poll(
-    `${node.client.url} to finalize submission ${txSeq}`,
-    FINALIZE_TIMEOUT_MS,
-    options.signal,
-    async () =>
-      (await node.client.getFileInfoByTxSeq(txSeq, { signal: options.signal, timeoutMs: 10_000 }))
-        ?.finalized
-        ? true
-        : undefined,
-  );
-}
-
-async function sendToNode(
-  node: StorageNode,
-  info: FileInfo,
-  job: SendJob,
-  inFlight: number,
-  onSent: (bytes: number) => void,
-): Promise<void> {
-  const { tree, source, txSeq, state, options } = job;
-  const { url } = node.client;
-  const first = Math.floor(info.tx.startEntryIndex / SECTORS_PER_SEGMENT);
-  const done = new IndexSet(state.acknowledged[url] ?? []);
-  const batches = function* (): Generator<number[]> {
-    let batch: number[] = [];
-    for (let i = 0; i < segmentCounts(source.size).real; i++) {
-      if (!shardHolds(node.shard, first + i) || done.has(i)) continue;
-      batch.push(i);
-      if (batch.length < SEGMENTS_PER_CALL_MAX) continue;
-      yield batch;
-      batch = [];
-    }
-    if (batch.length > 0) yield batch;
-  };
-  let savedAt = systemClock.monotonic();
-  const save = async (): Promise<void> => {
-    savedAt = systemClock.monotonic();
-    state.acknowledged[url] = done.toRanges();
-    await options.state?.save(state);
-  };
-  try {
-    await forEachLimit(
-      batches(),
-      { limit: inFlight, ...(options.signal ? { signal: options.signal } : {}) },
-      async (batch, signal) => {
-        const segments = await Promise.all(
-          batch.map(async (index) => ({ index, data: await readSegment(source, index) })),
-        );
-        await sendPatiently(
-          () => sendSegments(node.client, tree, txSeq, segments, { signal, timeoutMs: 120_000 }),
-          signal,
-        );
-        for (const { index, data } of segments) {
-          done.add(index);
-          onSent(data.length);
-        }
-        if (options.state && systemClock.monotonic() - savedAt > STATE_EVERY_MS) await save();
-      },
-    );
-  } finally {
-    if (options.state && done.size > 0) await save();
-  }
-}
-
-/** Sends, takes "has it already" as success, and waits while the node is busy. */
-async function sendPatiently(send: () => Promise<void>, signal: AbortSignal): Promise<void> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await send();
-    } catch (error) {
-      const text = errorMessage(error);
-      if (text.includes(RPC_TEXT.alreadyFinalized) || text.includes(RPC_TEXT.duplicate)) return;
-      const isBusy = text.includes('too many data writing') || text.includes('too much data waits');
-      if (!isBusy || attempt >= BUSY_TRIES) throw error;
-      await systemClock.sleep(Math.min(2000, 50 * 2 ** attempt) * (0.5 + Math.random()), signal);
-    }
-  }
 }

@@ -1,3 +1,4 @@
 export * from './anvil.ts';
 export * from './data.ts';
 export * from './net.ts';
+export * from './processes.ts';

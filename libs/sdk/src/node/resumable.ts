@@ -15,7 +15,9 @@ export type ResumableFile = AsyncDisposable & {
   finish(): Promise<void>;
 };
 
+/** The list is saved after this much time or this many segments (32 MiB), whichever comes first. */
 const SAVE_EVERY_MS = 1000;
+const SAVE_EVERY_SEGMENTS = 128;
 
 /**
  * A file that is downloaded to `PATH.download` and can be gone on with: `PATH.download.json` lists the segments that are
@@ -31,6 +33,7 @@ export async function resumableFile(path: string, key: string): Promise<Resumabl
     done.set(Number(part), new IndexSet(ranges));
   const file = await fileSink(partial);
   let savedAt = performance.now();
+  let unsaved = 0;
   let saving: Promise<void> | undefined;
 
   const save = async (): Promise<void> => {
@@ -50,7 +53,10 @@ export async function resumableFile(path: string, key: string): Promise<Resumabl
       const set = done.get(part) ?? new IndexSet();
       done.set(part, set);
       set.add(index);
-      if (saving || performance.now() - savedAt < SAVE_EVERY_MS) return;
+      unsaved++;
+      const isDue = performance.now() - savedAt >= SAVE_EVERY_MS || unsaved >= SAVE_EVERY_SEGMENTS;
+      if (saving || !isDue) return;
+      unsaved = 0;
       saving = save()
         .catch((error: unknown) => {
           failure = error;

@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Deployment } from '@cairn/protocol';
+import { REPOSITORY } from './anvil.ts';
+
+export type TestProcess = AsyncDisposable & {
+  /** The JSON object it printed first. */
+  ready: Record<string, unknown>;
+  pid: number;
+  /** Most resident memory so far, in bytes (Linux). */
+  peakRssBytes(): number;
+  /** Sends a signal and waits for the end of the process. */
+  stop(signal?: NodeJS.Signals): Promise<void>;
+};
+
+/** Most resident memory a process ever had, in bytes; 0 where /proc is missing. */
+export function peakRssBytes(pid: number): number {
+  try {
+    const line = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return line ? Number(line[1]) * 1024 : 0;
+  } catch {
+    return 0;
+  }
+}
+
+/** Starts a program of this repository that prints one JSON line when it serves. */
+export async function startProcess(entry: string, args: readonly string[]): Promise<TestProcess> {
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['--conditions=source', join(REPOSITORY, entry), ...args],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  );
+  const gone = new Promise<never>((_, reject) => {
+    child.once('exit', (code) => reject(new Error(`${entry} ended with ${code}`)));
+  });
+  gone.catch(() => {}); // only its being first matters
+  const line = await Promise.race([
+    new Promise<string>((resolve) =>
+      createInterface({ input: child.stdout! }).once('line', resolve),
+    ),
+    gone,
+  ]);
+  const pid = child.pid!;
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await ended;
+  };
+  return {
+    ready: JSON.parse(line) as Record<string, unknown>,
+    pid,
+    peakRssBytes: () => peakRssBytes(pid),
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
+  };
+}
+
+/** A storage node on free ports that follows `chain`; `extra` flags go last. */
+export function startStorageNode(
+  chain: { rpcUrl: string; deployment: Deployment },
+  dataDir: string,
+  extra: readonly string[] = [],
+): Promise<TestProcess> {
+  return startProcess('apps/storage-node/src/main.ts', [
+    '--data-dir',
+    dataDir,
+    '--chain-rpc-url',
+    chain.rpcUrl,
+    '--flow-address',
+    chain.deployment.contracts.flow,
+    '--rpc-port',
+    '0',
+    '--admin-port',
+    '0',
+    '--confirmation-blocks',
+    '0',
+    '--poll-ms',
+    '50',
+    '--log-level',
+    'warn',
+    '--ready-json',
+    ...extra,
+  ]);
+}
+
+/** An indexer on a free port that trusts these nodes. */
+export function startIndexer(
+  nodeUrls: readonly string[],
+  extra: readonly string[] = [],
+): Promise<TestProcess> {
+  return startProcess('apps/indexer/src/main.ts', [
+    '--trusted',
+    nodeUrls.join(','),
+    '--port',
+    '0',
+    '--log-level',
+    'warn',
+    '--ready-json',
+    ...extra,
+  ]);
+}
