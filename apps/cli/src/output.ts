@@ -44,8 +44,6 @@ export function exitCodeOf(error: unknown): number {
   if (/^(SDK_NOT_FOUND|SDK_UNAVAILABLE)$/.test(error.code)) return EXIT_CODES.notFound;
   if (/^(SDK_VERIFICATION|MERKLE_)/.test(error.code)) return EXIT_CODES.verification;
   if (/DISK/.test(error.code)) return EXIT_CODES.disk;
-  if (error.code === 'RPC_REMOTE' && errorMessage(error).includes('file not found'))
-    return EXIT_CODES.notFound;
   return EXIT_CODES.network;
 }
 

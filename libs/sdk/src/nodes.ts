@@ -1,4 +1,4 @@
-import { CodedError, errorMessage } from '@cairn/base';
+import { CodedError, errorMessage, isCodedError } from '@cairn/base';
 import { type ShardConfig, type ShardedNode, shardHolds } from '@cairn/protocol';
 import {
   createIndexerClient,
@@ -38,10 +38,17 @@ export class NodeDirectory {
   /** Nodes that have the file finalized. */
   async holding(root: string, signal?: AbortSignal): Promise<StorageNode[]> {
     const { indexerUrl } = this.#options;
-    if (indexerUrl)
-      return (
-        await createIndexerClient(indexerUrl, this.#options).getFileLocations(root, { signal })
-      ).map((node) => this.#node(node));
+    if (indexerUrl) {
+      const indexer = createIndexerClient(indexerUrl, this.#options);
+      try {
+        return (await indexer.getFileLocations(root, { signal })).map((node) => this.#node(node));
+      } catch (error) {
+        // 0G's indexer answers an unknown root with an error.
+        if (isCodedError(error, 'RPC_REMOTE') && error.message.includes('file not found'))
+          return [];
+        throw error;
+      }
+    }
     const nodes = await this.#listed(signal);
     const infos = await Promise.all(
       nodes.map(({ client }) => client.getFileInfo(root, true, { signal }).catch(() => null)),
