@@ -15,18 +15,26 @@ const FLAGS = [
   '--disable-sync',
 ];
 
+/** Path of the npm package's Chromium; undefined where npm left that optional dependency out (its `engines` refuse Node 20). */
+async function packagedChromium(): Promise<string | undefined> {
+  const name: string = '@sparticuz/chromium'; // not a literal: types must check without the package
+  try {
+    const packaged: { default: { executablePath(): Promise<string> } } = await import(name);
+    return await packaged.default.executablePath();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
 async function candidates(): Promise<string[]> {
   const named = process.env.CHROMIUM_PATH ? [process.env.CHROMIUM_PATH] : [];
   const onPath = (process.env.PATH ?? '')
     .split(delimiter)
     .flatMap((folder) => NAMES.map((name) => join(folder, name)));
   const found = [...named, ...onPath].filter((path) => existsSync(path));
-  try {
-    const packaged = await import('@sparticuz/chromium');
-    found.push(await packaged.default.executablePath());
-  } catch {
-    // an optional dependency: not there on this platform
-  }
+  const packaged = await packagedChromium();
+  if (packaged) found.push(packaged);
   return found;
 }
 
