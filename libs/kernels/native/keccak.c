@@ -1,10 +1,11 @@
 /*
- * Keccak-256 of many equal-length inputs and of whole Merkle levels, chosen by what the CPU can do when the addon loads.
- * Portable C otherwise. Little-endian hosts only (the addon is not built elsewhere).
+ * Keccak-256 of many equal-length inputs and of whole Merkle levels, by what the CPU can do; portable C otherwise. Little-endian hosts only (the addon is not built elsewhere).
  */
 #include "keccak.h"
 
 #include <string.h>
+
+#include "cpu.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -61,55 +62,18 @@ static inline uint64_t load64(const uint8_t *p) {
 #undef TARGET
 #endif
 
-typedef void (*many_fn)(const uint8_t *, size_t, size_t, uint8_t *);
-
-static many_fn many = one_many;
-static const char *isa = "portable";
-
-void keccak_init(void) {
+static void many(const uint8_t *in, size_t bytes, size_t count, uint8_t *out) {
+  switch (cpu_level()) {
 #if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) {
-    many = avx512_many;
-    isa = "avx512";
-  } else if (__builtin_cpu_supports("avx2")) {
-    many = avx2_many;
-    isa = "avx2";
-  }
+    case CPU_GFNI:
+    case CPU_AVX512: return avx512_many(in, bytes, count, out);
+    case CPU_AVX2: return avx2_many(in, bytes, count, out);
 #elif defined(__aarch64__)
-  many = neon_many;
-  isa = "neon";
+    case CPU_NEON: return neon_many(in, bytes, count, out);
 #endif
+    default: return one_many(in, bytes, count, out);
+  }
 }
-
-int keccak_select(const char *name) {
-  if (strcmp(name, "portable") == 0) {
-    many = one_many;
-    isa = "portable";
-    return 1;
-  }
-#if defined(__x86_64__)
-  if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("avx2")) {
-    many = avx2_many;
-    isa = "avx2";
-    return 1;
-  }
-  if (strcmp(name, "avx512") == 0 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl")) {
-    many = avx512_many;
-    isa = "avx512";
-    return 1;
-  }
-#elif defined(__aarch64__)
-  if (strcmp(name, "neon") == 0) {
-    many = neon_many;
-    isa = "neon";
-    return 1;
-  }
-#endif
-  return 0;
-}
-
-const char *keccak_isa(void) { return isa; }
 
 void keccak_many(const uint8_t *in, size_t bytes, size_t count, uint8_t *out) { many(in, bytes, count, out); }
 

@@ -1,5 +1,5 @@
 // Compiles the optional native addon with whatever C compiler is there. No compiler, no harm: one line, exit 0.
-// With --check: compiles native/check.c with sanitizers instead, and runs it.
+// With --check: compiles native/check*.c with sanitizers instead, and runs it.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +7,12 @@ import { endianness } from 'node:os';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
-const native = (...names: string[]): string[] => names.map((name) => join(root, 'native', name));
+/** Kernel families: native/<family>.c, native/addon-<family>.c and native/check-<family>.c each. */
+const FAMILIES = ['keccak'];
+const sources = (part: 'addon' | 'check'): string[] =>
+  [part, 'cpu', ...FAMILIES, ...FAMILIES.map((family) => `${part}-${family}`)].map((name) =>
+    join(root, 'native', `${name}.c`),
+  );
 const output = join(root, 'build', 'cairn_kernels.node');
 const warnings = ['-std=gnu11', '-Wall', '-Wextra'];
 const compilers = [process.env.CC, 'cc', 'gcc', 'clang'].filter((name) => name !== undefined);
@@ -36,8 +41,7 @@ mkdirSync(join(root, 'build'), { recursive: true });
 if (process.argv.includes('--check')) {
   const program = join(root, 'build', 'check');
   const sanitizers = ['-O1', '-g', '-fsanitize=address,undefined', '-fno-sanitize-recover'];
-  const sources = native('check.c', 'keccak.c');
-  const failure = compile([...warnings, ...sanitizers, '-o', program, ...sources]);
+  const failure = compile([...warnings, ...sanitizers, '-o', program, ...sources('check')]);
   if (failure) throw new Error(failure);
   process.exit(spawnSync(program, { stdio: 'inherit' }).status ?? 1);
 }
@@ -55,7 +59,7 @@ const failure = compile([
   `-I${headers.include_dir}`,
   '-o',
   partial,
-  ...native('addon.c', 'keccak.c'),
+  ...sources('addon'),
 ]);
 if (failure) skip(failure);
 renameSync(partial, output);

@@ -1,80 +1,8 @@
-// Keccak on WebAssembly SIMD: two inputs per call lane. Input is copied into linear memory in blocks that fit, hashed in
-// one call per block, copied out. The copies cost 2-6 % (kernel notes section 3). One instance per thread; not reentrant.
-import { checkMany, checkTrees } from './checks.ts';
-import { KECCAK_WASM } from './generated/keccak-wasm.ts';
-import { type Kernels, SECTOR_BYTES, TREE_LEAVES_MAX } from './kernels.ts';
-import { referenceKernels } from './reference.ts';
+import { wasmKeccak } from './keccak/wasm.ts';
+import type { Kernels } from './kernels.ts';
 
-type Exports = {
-  memory: WebAssembly.Memory;
-  many(input: number, bytes: number, count: number, out: number): void;
-  trees(input: number, leaves: number, count: number, scratch: number, out: number): void;
-  heapBase(): number;
-};
-
-const INPUT_BYTES = 4 * 1024 * 1024;
-
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const out = new Uint8Array(binary.length);
-  for (let i = 0; i < binary.length; i++) out[i] = binary.charCodeAt(i);
-  return out;
-}
-
-/** Compiles and instantiates the WASM kernels (about 1 ms). Throws where WASM SIMD is missing. */
+/** Compiles and instantiates the WASM kernels (a few ms). Throws where WASM SIMD is missing. */
 export async function wasmKernels(): Promise<Kernels> {
-  const { instance } = await WebAssembly.instantiate(decodeBase64(KECCAK_WASM), {
-    env: { abort: () => {} },
-  });
-  const wasm = instance.exports as unknown as Exports;
-  const memory = new Uint8Array(wasm.memory.buffer);
-  const scratch = (wasm.heapBase() + 63) & ~63;
-  const inputAt = scratch + 32 * TREE_LEAVES_MAX;
-  const outputAt = inputAt + INPUT_BYTES;
-  const outputBytes = memory.length - outputAt;
-
-  function many(input: Uint8Array, itemBytes: number, count: number, target: Uint8Array): void {
-    const perCall = Math.min(Math.floor(INPUT_BYTES / itemBytes), Math.floor(outputBytes / 32));
-    for (let at = 0; at < count; at += perCall) {
-      const n = Math.min(perCall, count - at);
-      memory.set(input.subarray(at * itemBytes, (at + n) * itemBytes), inputAt);
-      wasm.many(inputAt, itemBytes, n, outputAt);
-      target.set(memory.subarray(outputAt, outputAt + 32 * n), 32 * at);
-    }
-  }
-
-  const keccak256Many: Kernels['keccak256Many'] = (input, itemBytes, out) => {
-    const count = checkMany(input, itemBytes, out);
-    const target = out ?? new Uint8Array(32 * count);
-    if (itemBytes > INPUT_BYTES) {
-      return referenceKernels().keccak256Many(input, itemBytes, target);
-    }
-    many(input, itemBytes, count, target);
-    return target;
-  };
-
-  return {
-    backend: 'wasm',
-    keccak256(input) {
-      if (input.length > INPUT_BYTES) return referenceKernels().keccak256(input);
-      memory.set(input, inputAt);
-      wasm.many(inputAt, input.length, 1, outputAt);
-      return memory.slice(outputAt, outputAt + 32);
-    },
-    keccak256Many,
-    sectorTreeRoots(input, leavesPerTree, out) {
-      const trees = checkTrees(input, leavesPerTree, out);
-      const target = out ?? new Uint8Array(32 * trees);
-      const treeBytes = leavesPerTree * SECTOR_BYTES;
-      const perCall = Math.floor(INPUT_BYTES / treeBytes);
-      for (let at = 0; at < trees; at += perCall) {
-        const n = Math.min(perCall, trees - at);
-        memory.set(input.subarray(at * treeBytes, (at + n) * treeBytes), inputAt);
-        wasm.trees(inputAt, leavesPerTree, n, scratch, outputAt);
-        target.set(memory.subarray(outputAt, outputAt + 32 * n), 32 * at);
-      }
-      return target;
-    },
-    hashPairs: (nodes, out) => keccak256Many(nodes, 64, out),
-  };
+  const [keccak] = await Promise.all([wasmKeccak()]);
+  return { backend: 'wasm', ...keccak };
 }

@@ -7,7 +7,8 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { assert, type CodedError } from '@cairn/base';
-import { type KernelBackend, SECTOR_BYTES, TREE_LEAVES_MAX } from '../kernels.ts';
+import { SECTOR_BYTES, TREE_LEAVES_MAX } from '../keccak/keccak.ts';
+import type { KernelBackend } from '../kernels.ts';
 import type { HashJob, HashReply } from './hash-worker.ts';
 import { jobFailed, poolClosed, queueFull, workerDied } from './pool-errors.ts';
 

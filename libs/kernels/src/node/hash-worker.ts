@@ -3,8 +3,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import { errorMessage } from '@cairn/base';
-import { type KernelBackend, SECTOR_BYTES, TREE_LEAVES_MAX } from '../kernels.ts';
-import { segmentRootsOf } from '../segment-roots.ts';
+import { SECTOR_BYTES, TREE_LEAVES_MAX } from '../keccak/keccak.ts';
+import { segmentRootsOf } from '../keccak/segment-roots.ts';
+import type { KernelBackend } from '../kernels.ts';
 import { loadNodeKernels } from './load.ts';
 
 export type HashJob = { id: number; lastLeafCount: number } & (

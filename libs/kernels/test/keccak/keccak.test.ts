@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Kernels, loadKernels, referenceKernels } from '../src/index.ts';
-import { loadNativeKernels, loadNodeKernels } from '../src/node/index.ts';
+import { type Kernels, loadKernels, referenceKernels } from '../../src/index.ts';
+import { loadNativeKernels, loadNodeKernels } from '../../src/node/index.ts';
 
 const reference = referenceKernels();
 const native = loadNativeKernels();
 const backends: [string, () => Promise<Kernels>][] = [['wasm', () => loadKernels()]];
 if (native.kernels) {
-  for (const isa of ['portable', 'avx2', 'avx512', 'neon'] as const) {
+  for (const isa of ['portable', 'neon', 'avx2', 'avx512', 'gfni'] as const) {
     if (native.select(isa)) {
       backends.push([
         `native ${isa}`,

@@ -1,5 +1,5 @@
 import { assert } from '@cairn/base';
-import { SECTOR_BYTES, TREE_LEAVES_MAX } from './kernels.ts';
+import { SECTOR_BYTES, TREE_LEAVES_MAX } from './keccak.ts';
 
 /** Number of items in a batch; asserts that the lengths fit. */
 export function checkMany(

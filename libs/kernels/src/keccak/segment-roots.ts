@@ -1,4 +1,4 @@
-import { type Kernels, SECTOR_BYTES } from './kernels.ts';
+import { type KeccakKernels, SECTOR_BYTES } from './keccak.ts';
 
 const SEGMENT_BYTES = 262_144;
 const SEGMENT_LEAVES = 1024;
@@ -9,7 +9,11 @@ const SEGMENT_LEAVES = 1024;
  *
  * Splits into perfect subtrees of descending powers of two, as the submission nodes do, and folds them from the right.
  */
-export function segmentRootOf(kernels: Kernels, data: Uint8Array, leafCount: number): Uint8Array {
+export function segmentRootOf(
+  kernels: KeccakKernels,
+  data: Uint8Array,
+  leafCount: number,
+): Uint8Array {
   if (leafCount === SEGMENT_LEAVES && data.length === SEGMENT_BYTES)
     return kernels.sectorTreeRoots(data, SEGMENT_LEAVES);
   let padded = data;
@@ -38,7 +42,7 @@ export function segmentRootOf(kernels: Kernels, data: Uint8Array, leafCount: num
 
 /** Roots of consecutive 256 KiB segments; the last one may be shorter and hashes over `lastLeafCount` leaves. */
 export function segmentRootsOf(
-  kernels: Kernels,
+  kernels: KeccakKernels,
   data: Uint8Array,
   lastLeafCount: number,
 ): Uint8Array {
