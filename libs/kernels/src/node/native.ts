@@ -1,6 +1,9 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Kernels } from '../kernels.ts';
+import { referenceMining } from '../mining/reference.ts';
+import { referenceSha256 } from '../sha256/reference.ts';
+import { referenceXor } from '../xor/xor.ts';
 import { type KeccakAddon, nativeKeccak } from './native-keccak.ts';
 
 /** Instruction sets the addon can be built for and forced to (tests); it picks the widest by itself. */
@@ -37,6 +40,12 @@ export function loadNativeKernels(): NativeResult {
       reason: missing ? 'the addon was not built (no C compiler at install)' : String(error),
     };
   }
-  const kernels: Kernels = { backend: 'native', ...nativeKeccak(addon) };
+  const kernels: Kernels = {
+    backend: 'native',
+    ...nativeKeccak(addon),
+    ...referenceXor,
+    sha256: referenceSha256,
+    mining: referenceMining,
+  };
   return { kernels, isa: addon.isa(), select: (isa) => addon.select(isa) };
 }
