@@ -8,6 +8,7 @@ interface Vm {
     function stopPrank() external;
     function deal(address account, uint256 balance) external;
     function roll(uint256 number) external;
+    function getBlockNumber() external view returns (uint256);
     function warp(uint256 timestamp) external;
     function getBlockTimestamp() external view returns (uint256);
     function expectRevert(bytes calldata data) external;

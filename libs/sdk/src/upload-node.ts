@@ -19,6 +19,8 @@ export type SendJob = {
   tree: FileTree;
   source: UploadSource;
   txSeq: number;
+  /** Block of our own transaction. A node that has not reached it may still show the same file of a chain that is gone. */
+  block: number | undefined;
   selection: Selection;
   state: UploadState;
   options: UploadOptions;
@@ -34,6 +36,19 @@ const STATE_EVERY_MS = 500;
 const STATE_EVERY_SHARE = 0.02;
 /** How long a node may not know the submission before the chain is asked. */
 const LOST_CHECK_MS = 2000;
+/** How long a node may lack segments that it acknowledged before they are sent again. */
+const LACKING_MS = 3000;
+
+/** A node lacks segments that it acknowledged: a reorg moved the file and took them along. */
+export function segmentsLost(url: string): CodedError {
+  return new CodedError({
+    code: 'SDK_SEGMENTS_LOST',
+    kind: 'conflict',
+    message: `${url} lost segments to a reorganization of the chain`,
+    hint: 'run the same command again',
+    details: { url },
+  });
+}
 
 /** The submission is not on the chain any more, or not at this place. */
 export function submissionLost(txSeq: number): CodedError {
@@ -67,7 +82,7 @@ async function poll<T>(
 
 export function waitForEntry(
   node: StorageNode,
-  { txSeq, tree, options, isLost }: SendJob,
+  { txSeq, tree, block, options, isLost }: SendJob,
 ): Promise<FileInfo> {
   const { signal } = options;
   let checkedAt = systemClock.monotonic();
@@ -77,7 +92,11 @@ export function waitForEntry(
     signal,
     async () => {
       const info = await node.client.getFileInfoByTxSeq(txSeq, { signal, timeoutMs: 10_000 });
-      if (info?.tx.dataMerkleRoot === tree.root) return info;
+      if (info?.tx.dataMerkleRoot === tree.root) {
+        if (block === undefined) return info;
+        const { logSyncHeight } = await node.client.getStatus({ signal, timeoutMs: 10_000 });
+        return logSyncHeight >= block ? info : undefined;
+      }
       // Another file at this place, or nothing for a while: the chain tells whether ours is still there.
       if (info || systemClock.monotonic() - checkedAt > LOST_CHECK_MS) {
         checkedAt = systemClock.monotonic();
@@ -88,7 +107,10 @@ export function waitForEntry(
   );
 }
 
+/** Throws `SDK_SEGMENTS_LOST` when the node stays short of what it acknowledged. */
 export function waitFinalized(node: StorageNode, job: SendJob): Promise<true> {
+  const acknowledged = new IndexSet(job.state.acknowledged[node.client.url] ?? []).size;
+  let lackingSince: number | undefined;
   return poll(
     `${node.client.url} to finalize submission ${job.txSeq}`,
     FINALIZE_TIMEOUT_MS,
@@ -96,7 +118,15 @@ export function waitFinalized(node: StorageNode, job: SendJob): Promise<true> {
     async () => {
       const info = await entryOf(node, job);
       if (!info) throw submissionLost(job.txSeq);
-      return info.finalized ? true : undefined;
+      if (info.finalized) return true;
+      if (info.uploadedSegNum >= acknowledged) {
+        lackingSince = undefined;
+        return undefined;
+      }
+      const now = systemClock.monotonic();
+      lackingSince ??= now;
+      if (now - lackingSince > LACKING_MS) throw segmentsLost(node.client.url);
+      return undefined;
     },
   );
 }

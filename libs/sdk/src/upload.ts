@@ -4,11 +4,11 @@
  * Nodes are picked so that every shard has `replicas` holders. A node that fails is replaced from those left over when
  * the requirement can still be met. Memory: at most `inFlightMax` requests of 16 segments (4 MiB) per upload.
  */
-import { CodedError, isCodedError, parseHash32, systemClock } from '@cairn/base';
+import { CodedError, errorMessage, isCodedError, parseHash32, systemClock } from '@cairn/base';
 import type { FlowWriter, Submission } from '@cairn/chain';
 import type { Kernels } from '@cairn/kernels';
 import { type FileTree, segmentCounts } from '@cairn/merkle';
-import type { FileInfo } from '@cairn/protocol';
+import { type FileInfo, RPC_TEXT } from '@cairn/protocol';
 import type { SegmentHasher } from './download.ts';
 import { hashSource } from './hash.ts';
 import type { NodeDirectory, StorageNode } from './nodes.ts';
@@ -135,6 +135,7 @@ export async function uploadFile(
   const given =
     options.txSeq ?? state.txSeq ?? ((options.skipIfFinalized ?? true) ? known?.tx.seq : undefined);
   let feeWei = 0n;
+  let block: number | undefined;
   const submit = async (): Promise<number> => {
     options.onProgress?.({ phase: 'submit', bytes: 0, totalBytes: source.size });
     const submitted = await timed('submitMs', async () =>
@@ -152,6 +153,7 @@ export async function uploadFile(
     feeWei += submitted.feeWei;
     state.txSeq = submitted.seqs[0]!;
     state.txHash = submitted.txHash;
+    block = submitted.blockNumber;
     await options.state?.save(state);
     return state.txSeq;
   };
@@ -170,7 +172,7 @@ export async function uploadFile(
     const isLost = (isTaken: boolean): Promise<boolean> => hasMoved(deps, state, place, isTaken);
     try {
       await sendEverywhere(
-        { tree, source, txSeq, selection, state, options, isLost },
+        { tree, source, txSeq, block, selection, state, options, isLost },
         timed,
         onSent,
       );
@@ -179,6 +181,7 @@ export async function uploadFile(
       if (!isCodedError(error, 'SDK_SUBMISSION_LOST') || attempt >= SUBMIT_TRIES) throw error;
       state.acknowledged = {};
       const again = await findAgain(deps, state, tree, signal);
+      block = again?.blockNumber;
       txSeq = again?.seq ?? (await submit());
       state.txSeq = txSeq;
       await options.state?.save(state);
@@ -198,6 +201,8 @@ export async function uploadFile(
 
 /** Submissions of one upload, when reorgs drop them. */
 const SUBMIT_TRIES = 5;
+/** Times that one node is sent everything again, when reorgs take what it had. */
+const RESEND_TRIES = 5;
 const PENDING_TRIES = 120;
 const PENDING_MS = 500;
 
@@ -271,7 +276,7 @@ async function sendEverywhere(
     1,
     Math.floor((job.options.inFlightMax ?? 8) / selection.chosen.length),
   );
-  const serve = async (node: StorageNode): Promise<void> => {
+  const serve = async (node: StorageNode, resends = 0): Promise<void> => {
     try {
       const info = await timed('waitMs', () => waitForEntry(node, job));
       if (!info.finalized)
@@ -279,11 +284,15 @@ async function sendEverywhere(
       await timed('finalizeMs', () => waitFinalized(node, job));
     } catch (error) {
       signal.throwIfAborted();
+      // A reorg that gave the file the same place again costs what the node had of it, not the node.
+      if (isReorgRefusal(error) && resends < RESEND_TRIES) {
+        delete job.state.acknowledged[node.client.url];
+        return serve(node, resends + 1);
+      }
       if (!isNodeFailure(error)) throw error;
-      // A refusal may come from a reorg, not from the node.
       const entry = await entryOf(node, job).catch(() => 'silent' as const);
       if (entry === undefined) throw submissionLost(job.txSeq);
-      await Promise.all(selection.fail(node, error).map(serve));
+      await Promise.all(selection.fail(node, error).map((next) => serve(next)));
     }
   };
   let failure: unknown;
@@ -333,6 +342,12 @@ async function findAgain(
     await systemClock.sleep(PENDING_MS, signal);
   }
   return undefined;
+}
+
+function isReorgRefusal(error: unknown): boolean {
+  if (isCodedError(error, 'SDK_SEGMENTS_LOST')) return true;
+  const text = errorMessage(error);
+  return text.includes(RPC_TEXT.reverted) || text.includes(RPC_TEXT.revertedWhile);
 }
 
 /** A failure of one node, as opposed to one of the file or of the user. */

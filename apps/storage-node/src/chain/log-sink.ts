@@ -8,6 +8,7 @@ import type { BlockRef, ChainReader, LogSink, Submission } from '@cairn/chain';
 import type { Kernels } from '@cairn/kernels';
 import { segmentRootOf } from '@cairn/kernels';
 import { segmentLeafCount, segmentSiblingsFromFlow, submissionRoot } from '@cairn/merkle';
+import { BYTES_PER_SEGMENT } from '@cairn/protocol';
 import type { SectorRange, SegmentStore } from '@cairn/store';
 import { type Files, placeSegment } from '../ingest/files.ts';
 import type { Ingest } from '../ingest/ingest.ts';
@@ -26,7 +27,7 @@ export type NodeLogSinkDeps = {
   onDiverged: (error: CodedError) => void;
 };
 
-/** Bytes of finalized files kept through a reorg, over all files. */
+/** Bytes of reverted files kept through a reorg, over all files. */
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 export class NodeLogSink implements LogSink {
@@ -91,7 +92,7 @@ export class NodeLogSink implements LogSink {
       database.removeBlocksAbove(height);
       return;
     }
-    await this.#keepFinalized(undone);
+    await this.#keep(undone);
     const before = first.seq === 0 ? undefined : database.submissions.bySeq(first.seq - 1);
     const ranges: SectorRange[] = undone.flatMap((file) =>
       [...files.required(file)].map((index) => placeSegment(file, index)),
@@ -127,12 +128,14 @@ export class NodeLogSink implements LogSink {
     }
   }
 
-  async #keepFinalized(undone: readonly StoredSubmission[]): Promise<void> {
+  /** Moves what we have of the files, whole or not, to the memory pool: most are mined again a moment later. */
+  async #keep(undone: readonly StoredSubmission[]): Promise<void> {
     const { database, segments, files, ingest, kernels } = this.#deps;
     let kept = 0;
     for (const file of undone) {
-      if (file.state !== STATE.finalized || kept + file.size > KEPT_BYTES_MAX) continue;
       for (const index of files.required(file)) {
+        if (!files.has(file, index)) continue;
+        if (kept + BYTES_PER_SEGMENT > KEPT_BYTES_MAX) return;
         const place = placeSegment(file, index);
         const data = await segments.read(place.segmentIndex, place.startSector, place.endSector);
         const siblings = segmentSiblingsFromFlow(

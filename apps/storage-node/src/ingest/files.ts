@@ -6,7 +6,7 @@
  * is finalized without an upload (spec/storage-rpc.md 4.3). States are in the database; the counts are derived from the
  * segment store when first asked and kept while the file is open.
  */
-import type { Logger } from '@cairn/base';
+import { CodedError, type Logger } from '@cairn/base';
 import { segmentCounts, segmentDataBytes } from '@cairn/merkle';
 import {
   BYTES_PER_SECTOR,
@@ -41,8 +41,8 @@ export function placeSegment(
 export class Files {
   readonly #deps: FilesDeps;
   readonly shard: ShardConfig;
-  /** Missing segment indexes of files that are open. */
-  readonly #missing = new Map<number, Set<number>>();
+  /** Missing segment indexes of files that are open, each with the submission that they were counted for. */
+  readonly #missing = new Map<number, { file: StoredSubmission; indexes: Set<number> }>();
 
   constructor(deps: FilesDeps, shard: ShardConfig) {
     this.#deps = deps;
@@ -54,6 +54,12 @@ export class Files {
     const first = Math.floor(file.startSector / SECTORS_PER_SEGMENT);
     const { real } = segmentCounts(file.size);
     for (let i = 0; i < real; i++) if (shardHolds(this.shard, first + i)) yield i;
+  }
+
+  /** Whether the log still has the file at this place; a reorg may have put another there while something was awaited. */
+  isCurrent(file: StoredSubmission): boolean {
+    const now = this.#deps.database.submissions.bySeq(file.seq);
+    return now !== undefined && isSame(now, file);
   }
 
   isOurs(file: StoredSubmission, index: number): boolean {
@@ -72,6 +78,7 @@ export class Files {
 
   /** Notes that a segment is durable; finalizes the file when it was the last one. */
   async stored(file: StoredSubmission, index: number): Promise<void> {
+    if (!this.isCurrent(file)) return;
     const missing = this.#open(file);
     missing.delete(index);
     if (missing.size === 0) await this.#finalize(file);
@@ -92,19 +99,18 @@ export class Files {
   }
 
   #open(file: StoredSubmission): Set<number> {
-    let missing = this.#missing.get(file.seq);
-    if (!missing) {
-      missing = new Set();
-      for (const index of this.required(file)) if (!this.has(file, index)) missing.add(index);
-      this.#missing.set(file.seq, missing);
-    }
-    return missing;
+    const open = this.#missing.get(file.seq);
+    if (open && isSame(open.file, file)) return open.indexes;
+    const indexes = new Set<number>();
+    for (const index of this.required(file)) if (!this.has(file, index)) indexes.add(index);
+    if (this.isCurrent(file)) this.#missing.set(file.seq, { file, indexes });
+    return indexes;
   }
 
   async #finalize(file: StoredSubmission): Promise<void> {
     const { submissions } = this.#deps.database;
     const now = submissions.bySeq(file.seq);
-    if (!now || now.txHash !== file.txHash || now.state !== STATE.receiving) return;
+    if (!now || !isSame(now, file) || now.state !== STATE.receiving) return;
     submissions.setState(file.seq, STATE.finalized);
     this.#missing.delete(file.seq);
     this.#deps.log.info({ txSeq: file.seq, root: file.root, bytes: file.size }, 'file finalized');
@@ -126,10 +132,27 @@ export class Files {
       );
       if (!data) continue;
       const target = placeSegment(to, index);
-      await this.#deps.segments.write([
-        { segmentIndex: target.segmentIndex, startSector: target.startSector, data },
-      ]);
+      if (!this.isCurrent(to)) return;
+      await this.#deps.segments.write(
+        [{ segmentIndex: target.segmentIndex, startSector: target.startSector, data }],
+        () => {
+          if (!this.isCurrent(to)) throw reverted(to);
+        },
+      );
       await this.stored(to, index);
     }
   }
+}
+
+function isSame(a: StoredSubmission, b: StoredSubmission): boolean {
+  return a.seq === b.seq && a.txHash === b.txHash && a.startSector === b.startSector;
+}
+
+function reverted(file: StoredSubmission): CodedError {
+  return new CodedError({
+    code: 'NODE_REVERTED',
+    kind: 'conflict',
+    message: `submission ${file.seq} was reverted while its bytes were copied`,
+    details: { txSeq: file.seq },
+  });
 }

@@ -153,7 +153,7 @@ export class Ingest {
     checked: readonly CheckedSegment[],
     skipDuplicates: boolean,
   ): Promise<void> {
-    const { database, segments, files } = this.#deps;
+    const { segments, files } = this.#deps;
     const fresh: CheckedSegment[] = [];
     const keys: string[] = [];
     try {
@@ -174,9 +174,7 @@ export class Ingest {
         return { segmentIndex, startSector, data: segment.data };
       });
       await segments.write(writes, () => {
-        const now = database.submissions.bySeq(file.seq);
-        if (!now || now.txHash !== file.txHash || now.startSector !== file.startSector)
-          throw serverError(RPC_TEXT.revertedWhile);
+        if (!files.isCurrent(file)) throw serverError(RPC_TEXT.revertedWhile);
         for (const segment of fresh) this.#learn(file, segment);
       });
       for (const segment of fresh) {
