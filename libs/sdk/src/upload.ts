@@ -291,6 +291,7 @@ async function sendEverywhere(
       }
       if (!isNodeFailure(error)) throw error;
       const entry = await entryOf(node, job).catch(() => 'silent' as const);
+      signal.throwIfAborted(); // another node found the submission gone: this one did nothing wrong
       if (entry === undefined) throw submissionLost(job.txSeq);
       await Promise.all(selection.fail(node, error).map((next) => serve(next)));
     }
