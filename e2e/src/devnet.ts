@@ -10,12 +10,17 @@ export type TestDevnet = AsyncDisposable & {
   file: DevnetFile;
   /** The supervisor. */
   process: ChildProcess;
+  /** What it said so far. */
+  said(): string;
   stop(): Promise<void>;
 };
 
-/** Starts the real devnet in a folder of its own and waits until it serves. */
-export async function startDevnet(args: readonly string[] = []): Promise<TestDevnet> {
-  const dir = mkdtempSync(join(tmpdir(), 'cairn-e2e-'));
+/** Starts the real devnet, in a folder of its own unless one is given, and waits until it serves. Its own folder goes with it. */
+export async function startDevnet(
+  args: readonly string[] = [],
+  options: { dir?: string } = {},
+): Promise<TestDevnet> {
+  const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'cairn-e2e-'));
   const child = spawn(
     process.execPath,
     ['--conditions=source', join(REPOSITORY, 'apps/devnet/src/main.ts'), '--dir', dir, ...args],
@@ -33,7 +38,7 @@ export async function startDevnet(args: readonly string[] = []): Promise<TestDev
       child.kill('SIGTERM');
       await gone;
     }
-    rmSync(dir, { recursive: true, force: true });
+    if (!options.dir) rmSync(dir, { recursive: true, force: true });
   };
   try {
     await waitFor(
@@ -51,6 +56,7 @@ export async function startDevnet(args: readonly string[] = []): Promise<TestDev
     dir,
     file: devnetFileSchema.parse(JSON.parse(readFileSync(descriptor, 'utf8'))),
     process: child,
+    said: () => errors,
     stop,
     [Symbol.asyncDispose]: stop,
   };

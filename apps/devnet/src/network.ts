@@ -1,27 +1,23 @@
 /*
  * Brings a whole network up in dependency order and takes it down in reverse: chain, contracts, storage nodes, indexer.
- * `devnet.json` is written last, by rename, when everything serves, and removed first.
+ * `devnet.json` is written last, by rename, when everything serves, and removed first. How each process is started is in
+ * parts/; what happens when one dies is in processes/supervised.ts.
  */
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { CodedError, type Hex, parseAddress } from '@cairn/base';
 import { createChainReader } from '@cairn/chain';
 import { deployStorage } from '@cairn/contracts/deploy';
-import {
-  DEVNET,
-  type Deployment,
-  type DevnetFile,
-  deploymentSchema,
-  devnetFileSchema,
-  PORTS,
-} from '@cairn/protocol';
+import { DEVNET, type Deployment, type DevnetFile, deploymentSchema, PORTS } from '@cairn/protocol';
 import { mnemonicToAccount } from 'viem/accounts';
-import { z } from 'zod';
+import { removeDescriptor, runningDevnet, writeDescriptor } from './descriptor.ts';
 import type { DevnetOptions } from './options.ts';
+import { indexerProcess, indexerReady } from './parts/indexer.ts';
+import { shardPlan, storageNodeProcess, storageNodeReady } from './parts/storage-node.ts';
 import { setBlockTime, startChain } from './processes/chain.ts';
-import { Child } from './processes/child.ts';
+import type { ChildOptions } from './processes/child.ts';
 import { choosePort } from './processes/ports.ts';
+import { Supervised } from './processes/supervised.ts';
 
 /** The well-known development mnemonic; these keys are worth nothing anywhere else. */
 const MNEMONIC = 'test test test test test test test test test test test junk';
@@ -29,36 +25,13 @@ const ACCOUNTS = 5;
 
 export type RunningNetwork = AsyncDisposable & {
   file: DevnetFile;
-  children: Child[];
   stop(): Promise<void>;
 };
 export type NetworkDeps = {
   say: (text: string) => void;
+  /** A process ended that nobody stopped. */
   onExit: (name: string, reason: string) => void;
 };
-
-const entry = (app: string): string =>
-  fileURLToPath(new URL(`../../${app}/src/main.ts`, import.meta.url));
-const nodeReady = z.object({
-  url: z.string(),
-  adminUrl: z.string(),
-  shardId: z.int(),
-  numShard: z.int(),
-  pid: z.int(),
-});
-
-/** The devnet that runs in this folder, if its process lives. */
-export function runningDevnet(dir: string): DevnetFile | undefined {
-  const path = join(dir, 'devnet.json');
-  if (!existsSync(path)) return undefined;
-  try {
-    const file = devnetFileSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-    process.kill(file.pid, 0);
-    return file;
-  } catch {
-    return undefined; // damaged or left behind by a killed process: the next start replaces it
-  }
-}
 
 export async function startNetwork(
   deps: NetworkDeps,
@@ -78,22 +51,13 @@ export async function startNetwork(
     for (const name of ['chain.json', 'deployment.json', 'nodes', 'logs', 'devnet.json'])
       rmSync(join(dir, name), { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
-  const descriptor = join(dir, 'devnet.json');
-  rmSync(descriptor, { force: true });
+  removeDescriptor(dir);
 
   await using stack = new AsyncDisposableStack();
-  const children: Child[] = [];
-  let isStopping = false;
-  const adopt = (child: Child): Child => {
-    children.push(child);
-    stack.defer(() => child.stop());
-    void child.exit.then((reason) => {
-      if (!isStopping) deps.onExit(child.name, reason);
-    });
-    return child;
-  };
   const logDir = join(dir, 'logs');
   const taken = new Set<number>();
+  let file: DevnetFile | undefined;
+  let isStopping = false;
 
   deps.say('starting the chain');
   const chain = await startChain({
@@ -102,64 +66,32 @@ export async function startNetwork(
     logDir,
     mnemonic: MNEMONIC,
   });
-  adopt(chain.child);
+  stack.defer(() => chain.child.stop());
+  // Without its chain a network is nothing: it is never started again, and its end is the end of all.
+  void chain.child.exit.then((reason) => {
+    if (!isStopping) deps.onExit('chain', reason);
+  });
   const accounts = writeKeys(join(dir, 'keys'));
   const deployment = await deployOnce(dir, chain.rpcUrl, accounts[0]!.privateKey);
   await setBlockTime(chain.rpcUrl, DEVNET.blockTimeMs);
 
-  const shards = [
-    ...Array.from({ length: options.nodes }, () => '0/1'),
-    ...(options.shards > 1
-      ? Array.from({ length: options.shards }, (_, id) => `${id}/${options.shards}`)
-      : []),
-  ];
-  deps.say(`starting ${shards.length} storage nodes`);
-  const startNode = async (
-    shard: string,
-    index: number,
-  ): Promise<DevnetFile['storageNodes'][number]> => {
-    const name = `node-${index}`;
-    const child = adopt(
-      await Child.start({
-        name,
-        command: process.execPath,
-        args: [
-          '--max-semi-space-size=4',
-          '--conditions=source',
-          entry('storage-node'),
-          '--data-dir',
-          join(dir, 'nodes', name),
-          '--chain-rpc-url',
-          chain.rpcUrl,
-          '--flow-address',
-          deployment.contracts.flow,
-          '--start-block',
-          String(deployment.block),
-          '--confirmation-blocks',
-          String(DEVNET.confirmationBlocks),
-          '--poll-ms',
-          '250',
-          '--shard',
-          shard,
-          '--rpc-port',
-          String(ports[index]!.rpc),
-          '--admin-port',
-          String(ports[index]!.admin),
-          '--hash-threads',
-          '1',
-          '--segments-per-volume',
-          '256',
-          '--log-file',
-          join(logDir, `${name}.jsonl`),
-          '--ready-json',
-          '--exit-with-parent',
-        ],
-        logDir,
-        readyMs: 30_000,
-      }),
-    );
-    return nodeReady.parse(JSON.parse(child.firstLine));
+  const services: Supervised[] = [];
+  /** Starts a service; `onReady` takes its first line now and whenever it is started again. */
+  const launch = async (child: ChildOptions, onReady: (line: unknown) => void): Promise<void> => {
+    const service = await Supervised.start(child, {
+      isRestarted: options.restart,
+      say: deps.say,
+      onExit: deps.onExit,
+      onReady(line) {
+        onReady(JSON.parse(line));
+        if (file) writeDescriptor(dir, file);
+      },
+    });
+    services.push(stack.use(service));
   };
+
+  const shards = shardPlan(options.nodes, options.shards);
+  deps.say(`starting ${shards.length} storage nodes`);
   const ports: { rpc: number; admin: number }[] = [];
   for (let i = 0; i < shards.length; i++) {
     ports.push({
@@ -168,66 +100,59 @@ export async function startNetwork(
     });
   }
   const indexerPort = await choosePort(PORTS.indexer, taken);
-  const startIndexer = async (): Promise<{ url: string }> => {
-    const child = adopt(
-      await Child.start({
-        name: 'indexer',
-        command: process.execPath,
-        args: [
-          '--max-semi-space-size=4',
-          '--conditions=source',
-          entry('indexer'),
-          '--trusted',
-          ports
-            .slice(0, options.nodes)
-            .map(({ rpc }) => `http://127.0.0.1:${rpc}`)
-            .join(','),
-          '--port',
-          String(indexerPort),
-          '--log-file',
-          join(logDir, 'indexer.jsonl'),
-          '--ready-json',
-          '--exit-with-parent',
-        ],
+  const storageNodes: DevnetFile['storageNodes'] = [];
+  let indexerUrl = '';
+  await Promise.all([
+    ...shards.map((shard, i) => {
+      const { rpc: rpcPort, admin: adminPort } = ports[i]!;
+      const child = storageNodeProcess(
+        { name: `node-${i}`, shard, rpcPort, adminPort },
+        { dir, logDir, rpcUrl: chain.rpcUrl, deployment },
+      );
+      return launch(child, (line) => {
+        storageNodes[i] = storageNodeReady.parse(line);
+      });
+    }),
+    launch(
+      indexerProcess({
+        port: indexerPort,
+        trusted: ports.slice(0, options.nodes).map(({ rpc }) => `http://127.0.0.1:${rpc}`),
         logDir,
-        readyMs: 30_000,
       }),
-    );
-    return z.object({ url: z.string() }).parse(JSON.parse(child.firstLine));
-  };
-  const [storageNodes, indexer] = await Promise.all([
-    Promise.all(shards.map(startNode)),
-    startIndexer(),
+      (line) => {
+        indexerUrl = indexerReady.parse(line).url;
+      },
+    ),
   ]);
 
-  const file: DevnetFile = devnetFileSchema.parse({
+  file = {
     pid: process.pid,
     rpcUrl: chain.rpcUrl,
     chainId: deployment.chainId,
     contracts: deployment.contracts,
-    indexerUrl: indexer.url,
+    indexerUrl,
     storageNodes,
-    accounts: accounts.map(({ address, privateKeyFile }) => ({ address, privateKeyFile })),
-  });
-  writeFileSync(`${descriptor}.new`, `${JSON.stringify(file, null, 2)}\n`);
-  renameSync(`${descriptor}.new`, descriptor);
-  stack.defer(() => rmSync(descriptor, { force: true }));
+    accounts: accounts.map(({ address, privateKeyFile }) => ({
+      address: parseAddress(address),
+      privateKeyFile,
+    })),
+  };
+  writeDescriptor(dir, file);
+  stack.defer(() => removeDescriptor(dir));
 
   const owned = stack.move();
   let stopped: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     isStopping = true;
     stopped ??= (async () => {
-      rmSync(descriptor, { force: true });
+      removeDescriptor(dir);
       // The chain goes last, so that nobody sees it disappear; the others stop side by side.
-      await Promise.all(
-        children.filter((child) => child !== chain.child).map((child) => child.stop()),
-      );
+      await Promise.all(services.map((service) => service.stop()));
       await owned.disposeAsync();
     })();
     return stopped;
   };
-  return { file, children, stop, [Symbol.asyncDispose]: stop };
+  return { file, stop, [Symbol.asyncDispose]: stop };
 }
 
 /** Deploys, or finds what an earlier start deployed on the same chain state. */

@@ -1,7 +1,8 @@
 import { errorMessage, isCodedError } from '@cairn/base';
 import { EXIT_CODES } from '@cairn/protocol';
+import { runningDevnet } from './descriptor.ts';
 import { untilStopped } from './lifetime.ts';
-import { type RunningNetwork, runningDevnet, startNetwork } from './network.ts';
+import { type RunningNetwork, startNetwork } from './network.ts';
 import type { DevnetOptions } from './options.ts';
 
 /** Brings the network up, runs `story`, stays until stopped (or not), takes it down. Returns the exit code. */

@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import { DEVNET, type Deployment } from '@cairn/protocol';
+import { z } from 'zod';
+import type { ChildOptions } from '../processes/child.ts';
+import { appProcess } from './app.ts';
+
+/** The line a storage node prints when it serves. */
+export const storageNodeReady = z.object({
+  url: z.string(),
+  adminUrl: z.string(),
+  shardId: z.int(),
+  numShard: z.int(),
+  pid: z.int(),
+});
+
+export type StorageNodeSpec = {
+  name: string;
+  /** `id/count`. */
+  shard: string;
+  rpcPort: number;
+  adminPort: number;
+};
+
+/** Shards of the nodes: the full ones first, then one for each part of the flow. */
+export function shardPlan(nodes: number, shards: number): string[] {
+  return [
+    ...Array.from({ length: nodes }, () => '0/1'),
+    ...(shards > 1 ? Array.from({ length: shards }, (_, id) => `${id}/${shards}`) : []),
+  ];
+}
+
+export function storageNodeProcess(
+  spec: StorageNodeSpec,
+  network: { dir: string; logDir: string; rpcUrl: string; deployment: Deployment },
+): ChildOptions {
+  const { dir, logDir, rpcUrl, deployment } = network;
+  return appProcess('storage-node', {
+    name: spec.name,
+    logDir,
+    args: [
+      ...['--data-dir', join(dir, 'nodes', spec.name)],
+      ...['--chain-rpc-url', rpcUrl],
+      ...['--flow-address', deployment.contracts.flow],
+      ...['--start-block', String(deployment.block)],
+      ...['--confirmation-blocks', String(DEVNET.confirmationBlocks)],
+      ...['--poll-ms', '250'],
+      ...['--shard', spec.shard],
+      ...['--rpc-port', String(spec.rpcPort)],
+      ...['--admin-port', String(spec.adminPort)],
+      ...['--hash-threads', '1'],
+      ...['--segments-per-volume', '256'],
+    ],
+  });
+}
