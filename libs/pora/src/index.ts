@@ -1,0 +1,12 @@
+export * from './answer.ts';
+export * from './constants.ts';
+export * from './difficulty.ts';
+export type { PoraErrorCode } from './errors.ts';
+export * from './iteration.ts';
+export * from './miner-id.ts';
+export * from './quality.ts';
+export * from './range.ts';
+export * from './seal.ts';
+export * from './subtask.ts';
+export * from './types.ts';
+export { bytesToBigint, u256 } from './words.ts';
