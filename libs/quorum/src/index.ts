@@ -1,0 +1,12 @@
+export * from './abi.ts';
+export * from './batch.ts';
+export * from './blob.ts';
+export * from './bls.ts';
+export * from './certificate.ts';
+export * from './epochs.ts';
+export * from './errors.ts';
+export * from './membership.ts';
+export { nobleBls } from './noble.ts';
+export * from './rows.ts';
+export * from './tags.ts';
+export * from './vrf.ts';

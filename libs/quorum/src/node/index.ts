@@ -1,0 +1,1 @@
+export { blstBls } from './blst.ts';
