@@ -1,3 +1,12 @@
+export {
+  type FieldTables,
+  fieldInverse,
+  fieldMul,
+  fieldTables,
+  type TwiddleTables,
+  twiddleTables,
+} from './galois/field.ts';
+export * from './galois/galois.ts';
 export * from './keccak/keccak.ts';
 export { segmentRootOf, segmentRootsOf } from './keccak/segment-roots.ts';
 export * from './kernels.ts';

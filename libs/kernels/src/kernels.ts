@@ -1,3 +1,4 @@
+import type { GaloisKernels } from './galois/galois.ts';
 import type { KeccakKernels } from './keccak/keccak.ts';
 import type { MiningKernels } from './mining/mining.ts';
 import type { Sha256Kernels } from './sha256/sha256.ts';
@@ -14,4 +15,5 @@ export interface Kernels extends KeccakKernels, XorKernels {
   readonly backend: KernelBackend;
   readonly sha256: Sha256Kernels;
   readonly mining: MiningKernels;
+  readonly galois: GaloisKernels;
 }

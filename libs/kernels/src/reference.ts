@@ -1,3 +1,4 @@
+import { referenceGalois } from './galois/reference.ts';
 import { referenceKeccak } from './keccak/reference.ts';
 import type { Kernels } from './kernels.ts';
 import { referenceMining } from './mining/reference.ts';
@@ -12,5 +13,6 @@ export function referenceKernels(): Kernels {
     ...referenceXor,
     sha256: referenceSha256,
     mining: referenceMining,
+    galois: referenceGalois,
   };
 }

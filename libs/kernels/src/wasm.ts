@@ -1,3 +1,4 @@
+import { referenceGalois } from './galois/reference.ts';
 import { wasmKeccak } from './keccak/wasm.ts';
 import type { Kernels } from './kernels.ts';
 import { referenceMining } from './mining/reference.ts';
@@ -13,5 +14,6 @@ export async function wasmKernels(): Promise<Kernels> {
     ...referenceXor,
     sha256: referenceSha256,
     mining: referenceMining,
+    galois: referenceGalois,
   };
 }

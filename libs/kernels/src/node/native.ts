@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { referenceGalois } from '../galois/reference.ts';
 import type { Kernels } from '../kernels.ts';
 import { referenceMining } from '../mining/reference.ts';
 import { referenceSha256 } from '../sha256/reference.ts';
@@ -46,6 +47,7 @@ export function loadNativeKernels(): NativeResult {
     ...referenceXor,
     sha256: referenceSha256,
     mining: referenceMining,
+    galois: referenceGalois,
   };
   return { kernels, isa: addon.isa(), select: (isa) => addon.select(isa) };
 }
