@@ -144,10 +144,9 @@ export async function startStorageNode(
       host: config.rpcHost,
       port: config.rpcPort,
       maxBodyBytes: 100 * 1024 * 1024,
-      maxBodies: 16,
       methods: isShared ? { ...zgs, ...admin } : zgs,
       routes: [
-        ...segmentRoutes({ ingest, reader: serve, version: VERSION }, { bodiesMax: 16 }),
+        ...segmentRoutes({ ingest, reader: serve, version: VERSION }),
         ...(isShared ? [metricsRoute] : []),
       ],
     },

@@ -1,5 +1,6 @@
 export * from './async.ts';
 export * from './brand.ts';
+export * from './budget.ts';
 export * from './bytes.ts';
 export * from './clock.ts';
 export * from './errors.ts';

@@ -1,5 +1,5 @@
 // Our binary route for segments (libs/protocol/src/segment-frame.ts has the format).
-import { type DataRoot, parseHash32, Semaphore } from '@cairn/base';
+import { type DataRoot, parseHash32 } from '@cairn/base';
 import {
   decodeFrames,
   encodeFrameHead,
@@ -14,10 +14,6 @@ import type { Ingest } from '../ingest/ingest.ts';
 import type { Reader } from '../serve/reader.ts';
 
 export type SegmentRoutesDeps = { ingest: Ingest; reader: Reader; version: string };
-export type SegmentRoutesOptions = {
-  /** Bodies held in memory at once; further requests wait unread. */
-  bodiesMax: number;
-};
 
 function queryUint(url: URL, name: string, fallback?: number): number {
   const text = url.searchParams.get(name);
@@ -27,8 +23,7 @@ function queryUint(url: URL, name: string, fallback?: number): number {
   return value;
 }
 
-export function segmentRoutes(deps: SegmentRoutesDeps, options: SegmentRoutesOptions): HttpRoute[] {
-  const bodies = new Semaphore(options.bodiesMax, 1024);
+export function segmentRoutes(deps: SegmentRoutesDeps): HttpRoute[] {
   return [
     {
       methods: ['GET'],
@@ -51,22 +46,20 @@ export function segmentRoutes(deps: SegmentRoutesDeps, options: SegmentRoutesOpt
         const txSeq = request.url.searchParams.has('txSeq')
           ? queryUint(request.url, 'txSeq')
           : undefined;
-        const accepted = await bodies.run(async () => {
-          const body = await request.body({ shared: true });
-          if (body.length > FRAMES_BODY_BYTES_MAX)
-            throw invalidParams('body', `more than ${FRAMES_BODY_BYTES_MAX} bytes`);
-          const segments = decodeFrames(body).map((frame) => ({
-            root,
-            fileSize,
-            index: frame.index,
-            data: frame.data,
-            proof: { kind: 'siblings', siblings: frame.siblings } as const,
-          }));
-          return deps.ingest.accept(segments, {
-            txSeq,
-            skipDuplicates: true,
-            signal: request.signal,
-          });
+        const body = await request.body({ shared: true });
+        if (body.length > FRAMES_BODY_BYTES_MAX)
+          throw invalidParams('body', `more than ${FRAMES_BODY_BYTES_MAX} bytes`);
+        const segments = decodeFrames(body).map((frame) => ({
+          root,
+          fileSize,
+          index: frame.index,
+          data: frame.data,
+          proof: { kind: 'siblings', siblings: frame.siblings } as const,
+        }));
+        const accepted = await deps.ingest.accept(segments, {
+          txSeq,
+          skipDuplicates: true,
+          signal: request.signal,
         });
         sendJson(response, 200, { accepted });
       },

@@ -1,10 +1,13 @@
 /*
  * One HTTP port: JSON-RPC over POST on any path that no route claims, plus plain routes. Bodies are read into one buffer
- * of their announced length; the bytes of all bodies in flight are bounded, and requests beyond that wait their turn.
+ * of their announced length. The bytes of all bodies in flight come out of one budget, held until the answer is out;
+ * requests beyond it wait unread, except small ones, so that a slow upload never delays a question.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { CodedError, errorMessage, type Logger, Semaphore } from '@cairn/base';
+import { Budget, CodedError, errorMessage, type Logger } from '@cairn/base';
 import { RpcError, type RpcMethod } from '../rpc-error.ts';
+import { announcedBytes, readBody } from './body.ts';
+import { answerJsonRpc, unreadableRequest } from './json-rpc.ts';
 
 export type HttpRequest = {
   method: string;
@@ -14,7 +17,10 @@ export type HttpRequest = {
   headers: IncomingMessage['headers'];
   /** Aborts when the client goes away or the server stops. */
   signal: AbortSignal;
-  /** Whole body; throws `HTTP_BODY_TOO_LARGE`. `shared` puts it into shared memory for worker threads. */
+  /**
+   * Whole body; throws `HTTP_BODY_TOO_LARGE` and `HTTP_BODY_STALLED`. `shared` puts it into shared memory for worker
+   * threads.
+   */
   body(options?: { shared?: boolean }): Promise<Uint8Array>;
 };
 export type HttpRoute = {
@@ -30,16 +36,25 @@ export type HttpServerDeps = {
 export type HttpServerOptions = {
   host: string;
   port: number;
+  /** Longest body of one request. */
   maxBodyBytes: number;
-  /** Bodies read at once; further requests wait. */
-  maxBodies?: number | undefined;
+  /** Bytes of all bodies in memory at once, 64 MiB by default; a larger one is read alone. */
+  bodyBudgetBytes?: number | undefined;
+  /** Longest silence inside a body, 20 s by default. */
+  bodyIdleMs?: number | undefined;
+  /** Connections at once, 2048 by default; further ones are closed at once. */
+  connectionsMax?: number | undefined;
   methods?: Readonly<Record<string, RpcMethod>> | undefined;
   unknownMethodMessage?: ((method: string) => string) | undefined;
   routes?: readonly HttpRoute[] | undefined;
 };
 
-const BATCH_MAX = 100;
+const BODY_BUDGET_BYTES = 64 * 1024 * 1024;
+const BODY_IDLE_MS = 20_000;
+/** Bodies up to this long do not wait for the budget; connectionsMax bounds their sum. */
+const SMALL_BODY_BYTES = 16 * 1024;
 const WAITING_MAX = 4096;
+const CONNECTIONS_MAX = 2048;
 const CORS = {
   'access-control-allow-origin': '*',
   'access-control-allow-methods': 'GET, HEAD, POST, OPTIONS',
@@ -53,14 +68,14 @@ export class HttpServer {
   readonly #deps: HttpServerDeps;
   readonly #options: HttpServerOptions;
   readonly #server: Server;
-  readonly #bodies: Semaphore;
+  readonly #bodies: Budget;
   readonly #stopped = new AbortController();
   readonly #active = new Set<Promise<void>>();
 
   constructor(deps: HttpServerDeps, options: HttpServerOptions) {
     this.#deps = deps;
     this.#options = options;
-    this.#bodies = new Semaphore(options.maxBodies ?? 64, WAITING_MAX);
+    this.#bodies = new Budget(options.bodyBudgetBytes ?? BODY_BUDGET_BYTES, WAITING_MAX);
     this.#server = createServer(
       {
         keepAliveTimeout: 65_000,
@@ -73,26 +88,19 @@ export class HttpServer {
         this.#active.add(work);
       },
     );
+    this.#server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
   }
 
-  /** Throws `HTTP_PORT_IN_USE`. */
+  /** Throws `HTTP_PORT_IN_USE` or `HTTP_CANNOT_LISTEN`. */
   start(): Promise<void> {
     const { host, port } = this.#options;
     return new Promise((resolve, reject) => {
-      this.#server.once('error', (error: NodeJS.ErrnoException) => {
-        reject(
-          error.code === 'EADDRINUSE'
-            ? new CodedError({
-                code: 'HTTP_PORT_IN_USE',
-                kind: 'conflict',
-                message: `port ${port} on ${host} is in use`,
-                hint: 'stop the other program, or choose another port',
-                details: { host, port },
-              })
-            : error,
-        );
+      const onError = (error: Error): void => reject(listenError(error, host, port));
+      this.#server.once('error', onError);
+      this.#server.listen({ host, port, backlog: 1024 }, () => {
+        this.#server.off('error', onError);
+        resolve();
       });
-      this.#server.listen({ host, port, backlog: 1024 }, () => resolve());
     });
   }
 
@@ -141,12 +149,12 @@ export class HttpServer {
         response.writeHead(204).end();
         return;
       }
-      const url = new URL(request.url ?? '/', 'http://localhost');
+      const url = URL.parse(request.url ?? '/', 'http://localhost');
       for (const route of this.#options.routes ?? []) {
-        const match = route.pattern.exec(url.pathname);
+        const match = url && route.pattern.exec(url.pathname);
         if (!match || !route.methods.includes(request.method ?? '')) continue;
         const body = (options: { shared?: boolean } = {}): Promise<Uint8Array> =>
-          this.#readBody(request, options.shared ?? false, signal);
+          this.#readBody(request, response, options.shared ?? false, signal);
         await route.handle(
           {
             method: request.method!,
@@ -161,7 +169,7 @@ export class HttpServer {
         return;
       }
       if (request.method === 'POST' && this.#options.methods) {
-        await this.#bodies.run(() => this.#serveRpc(request, response, signal));
+        await this.#serveRpc(request, response, signal);
         return;
       }
       sendJson(response, 404, { code: -32601, message: 'not found' });
@@ -185,14 +193,9 @@ export class HttpServer {
       return;
     }
     if (error instanceof CodedError) {
-      const status =
-        error.code === 'HTTP_BODY_TOO_LARGE'
-          ? 413
-          : error.kind === 'exhausted' || error.kind === 'unavailable'
-            ? 503
-            : error.kind === 'not_found'
-              ? 404
-              : 400;
+      const status = statusOf(error);
+      // The rest of a body that was given up on is not worth reading.
+      if (status === 408) response.setHeader('connection', 'close');
       sendJson(response, status, { code: -32000, message: error.message });
       return;
     }
@@ -208,124 +211,72 @@ export class HttpServer {
     response: ServerResponse,
     signal: AbortSignal,
   ): Promise<void> {
-    let parsed: unknown;
+    let body: Uint8Array;
     try {
-      const body = await this.#readBody(request, false, signal);
-      parsed = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8'));
+      body = await this.#readBody(request, response, false, signal);
     } catch (error) {
-      if (error instanceof CodedError && error.kind === 'cancelled') throw error;
-      const message = error instanceof CodedError ? error.message : 'Parse error';
-      return sendJson(response, 200, {
-        jsonrpc: '2.0',
-        error: { code: error instanceof CodedError ? -32600 : -32700, message },
-        id: null,
-      });
+      // Clients repeat what is not answered with 200, and this would not fare better.
+      if (!(error instanceof CodedError) || error.code !== 'HTTP_BODY_TOO_LARGE') throw error;
+      return sendText(response, 200, unreadableRequest(-32600, error.message));
     }
-    if (!Array.isArray(parsed)) return sendJson(response, 200, await this.#call(parsed, signal));
-    if (parsed.length === 0 || parsed.length > BATCH_MAX) {
-      return sendJson(response, 200, {
-        jsonrpc: '2.0',
-        error: { code: -32600, message: `Invalid Request: a batch has 1 to ${BATCH_MAX} calls` },
-        id: null,
-      });
-    }
-    const answers: unknown[] = [];
-    for (const item of parsed) answers.push(await this.#call(item, signal));
-    sendJson(response, 200, answers);
+    const { log, onCall } = this.#deps;
+    const { methods = {}, unknownMethodMessage } = this.#options;
+    const answer = await answerJsonRpc(
+      { log, methods, unknownMethodMessage, onCall },
+      Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8'),
+      signal,
+    );
+    if (answer === undefined) response.writeHead(204).end();
+    else sendText(response, 200, answer);
   }
 
-  async #call(call: unknown, signal: AbortSignal): Promise<unknown> {
-    const {
-      id = null,
-      method,
-      params,
-    } = (typeof call === 'object' && call !== null ? call : {}) as {
-      id?: unknown;
-      method?: unknown;
-      params?: unknown;
-    };
-    const fail = (error: { code: number; message: string; data?: string }): unknown => ({
-      jsonrpc: '2.0',
-      error,
-      id,
-    });
-    if (typeof method !== 'string') return fail({ code: -32600, message: 'Invalid Request' });
-    const methods = this.#options.methods ?? {};
-    const run = Object.hasOwn(methods, method) ? methods[method] : undefined;
-    if (!run)
-      return fail({
-        code: -32601,
-        message: this.#options.unknownMethodMessage?.(method) ?? 'Method not found',
-      });
-    if (params !== undefined && params !== null && !Array.isArray(params))
-      return fail({ code: -32602, message: 'Invalid params', data: 'expected an array' });
-    const started = performance.now();
-    try {
-      const result = await run((params as unknown[] | null | undefined) ?? [], { signal });
-      this.#deps.onCall?.(method, 'ok', (performance.now() - started) / 1000);
-      return { jsonrpc: '2.0', result: result ?? null, id };
-    } catch (error) {
-      this.#deps.onCall?.(method, 'error', (performance.now() - started) / 1000);
-      if (error instanceof RpcError) return fail(error.toJSON());
-      if (error instanceof CodedError) return fail({ code: -32000, message: error.message });
-      this.#deps.log.error(
-        { method, error: error instanceof Error ? error.stack : String(error) },
-        'method failed',
-      );
-      return fail({ code: -32603, message: 'Internal error' });
+  async #readBody(
+    request: IncomingMessage,
+    response: ServerResponse,
+    shared: boolean,
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    const { maxBodyBytes: maxBytes, bodyIdleMs: idleMs = BODY_IDLE_MS } = this.#options;
+    const bytes = announcedBytes(request, maxBytes) ?? maxBytes;
+    if (bytes > SMALL_BODY_BYTES) {
+      const release = await this.#bodies.acquire(bytes, signal);
+      if (response.closed) release();
+      else response.once('close', release);
     }
+    return readBody(request, { maxBytes, idleMs, shared, signal });
   }
+}
 
-  #readBody(request: IncomingMessage, shared: boolean, signal: AbortSignal): Promise<Uint8Array> {
-    const max = this.#options.maxBodyBytes;
-    const announced =
-      request.headers['content-length'] === undefined
-        ? undefined
-        : Number(request.headers['content-length']);
-    const tooLarge = (): CodedError =>
-      new CodedError({
-        code: 'HTTP_BODY_TOO_LARGE',
-        kind: 'invalid',
-        message: `the request body is larger than ${max} bytes`,
-      });
-    if (announced !== undefined && announced > max) {
-      request.resume();
-      return Promise.reject(tooLarge());
-    }
-    return new Promise((resolve, reject) => {
-      const allocate = (length: number): Uint8Array =>
-        new Uint8Array(shared ? new SharedArrayBuffer(length) : new ArrayBuffer(length));
-      const whole = announced === undefined ? undefined : allocate(announced);
-      const parts: Uint8Array[] = [];
-      let length = 0;
-      request.on('data', (part: Uint8Array) => {
-        if (length + part.length > max) {
-          request.pause();
-          return reject(tooLarge());
-        }
-        if (whole) whole.set(part, length);
-        else parts.push(part);
-        length += part.length;
-      });
-      request.on('end', () => {
-        if (whole) return resolve(whole);
-        const out = allocate(length);
-        let at = 0;
-        for (const part of parts) {
-          out.set(part, at);
-          at += part.length;
-        }
-        resolve(out);
-      });
-      request.on('error', reject);
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-    });
-  }
+function statusOf(error: CodedError): number {
+  if (error.code === 'HTTP_BODY_TOO_LARGE') return 413;
+  if (error.kind === 'timeout') return 408;
+  if (error.kind === 'exhausted' || error.kind === 'unavailable') return 503;
+  return error.kind === 'not_found' ? 404 : 400;
+}
+
+function listenError(error: NodeJS.ErrnoException, host: string, port: number): CodedError {
+  const isTaken = error.code === 'EADDRINUSE';
+  return new CodedError({
+    code: isTaken ? 'HTTP_PORT_IN_USE' : 'HTTP_CANNOT_LISTEN',
+    kind: isTaken ? 'conflict' : 'invalid',
+    message: isTaken
+      ? `port ${port} on ${host} is in use`
+      : `cannot listen on port ${port} of ${host}: ${errorMessage(error)}`,
+    hint: isTaken
+      ? 'stop the other program, or choose another port (0 picks a free one)'
+      : 'check the address; ports below 1024 need privileges',
+    details: { host, port },
+    cause: error,
+  });
 }
 
 /** Sends a JSON body. */
 export function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const body = Buffer.from(JSON.stringify(value));
+  sendText(response, status, JSON.stringify(value));
+}
+
+function sendText(response: ServerResponse, status: number, json: string): void {
+  const body = Buffer.from(json);
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
   response.end(body);
 }
