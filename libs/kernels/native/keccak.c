@@ -1,65 +1,47 @@
 /*
- * Keccak-256 of many equal-length inputs and of whole Merkle levels, by what the CPU can do; portable C otherwise. Little-endian hosts only (the addon is not built elsewhere).
+ * Keccak-256 of many equal-length inputs and of whole Merkle levels, by what the CPU can do; portable C otherwise.
+ * Little-endian hosts only (the addon is not built elsewhere).
  */
 #include "keccak.h"
 
-#include <string.h>
-
 #include "cpu.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "keccak_constants.h"
+#include "lanes.h"
 
 #define RATE 136
-
-static const uint64_t ROUND_CONSTANTS[24] = {
-    0x0000000000000001ull, 0x0000000000008082ull, 0x800000000000808aull, 0x8000000080008000ull,
-    0x000000000000808bull, 0x0000000080000001ull, 0x8000000080008081ull, 0x8000000000008009ull,
-    0x000000000000008aull, 0x0000000000000088ull, 0x0000000080008009ull, 0x000000008000000aull,
-    0x000000008000808bull, 0x800000000000008bull, 0x8000000000008089ull, 0x8000000000008003ull,
-    0x8000000000008002ull, 0x8000000000000080ull, 0x000000000000800aull, 0x800000008000000aull,
-    0x8000000080008081ull, 0x8000000000008080ull, 0x0000000080000001ull, 0x8000000080008008ull,
-};
-
-static inline uint64_t load64(const uint8_t *p) {
-  uint64_t word;
-  memcpy(&word, p, 8);
-  return word;
-}
 
 #define LANES 1
 #define FN(name) one_##name
 #define TARGET
+#include "lanes.inc"
+#include "keccak_permute.inc"
 #include "keccak_lanes.inc"
-#undef LANES
-#undef FN
-#undef TARGET
+#include "lanes_end.inc"
 
 #if defined(__x86_64__)
 #define LANES 4
 #define FN(name) avx2_##name
 #define TARGET __attribute__((target("avx2")))
+#include "lanes.inc"
+#include "keccak_permute.inc"
 #include "keccak_lanes.inc"
-#undef LANES
-#undef FN
-#undef TARGET
+#include "lanes_end.inc"
 
 #define LANES 8
 #define FN(name) avx512_##name
 #define TARGET __attribute__((target("avx512f,avx512vl,prefer-vector-width=512")))
+#include "lanes.inc"
+#include "keccak_permute.inc"
 #include "keccak_lanes.inc"
-#undef LANES
-#undef FN
-#undef TARGET
+#include "lanes_end.inc"
 #elif defined(__aarch64__)
 #define LANES 2
 #define FN(name) neon_##name
 #define TARGET
+#include "lanes.inc"
+#include "keccak_permute.inc"
 #include "keccak_lanes.inc"
-#undef LANES
-#undef FN
-#undef TARGET
+#include "lanes_end.inc"
 #endif
 
 static void many(const uint8_t *in, size_t bytes, size_t count, uint8_t *out) {

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 /** Kernel families: native/<family>.c, native/addon-<family>.c and native/check-<family>.c each. */
-const FAMILIES = ['keccak'];
+const FAMILIES = ['keccak', 'mining'];
 const sources = (part: 'addon' | 'check'): string[] =>
   [part, 'cpu', ...FAMILIES, ...FAMILIES.map((family) => `${part}-${family}`)].map((name) =>
     join(root, 'native', `${name}.c`),

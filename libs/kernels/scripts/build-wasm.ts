@@ -4,9 +4,10 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
 import { keccakModule } from './wasm/keccak.ts';
+import { miningModule } from './wasm/mining.ts';
 import type { WasmModuleSource } from './wasm/module.ts';
 
-const MODULES: readonly WasmModuleSource[] = [keccakModule];
+const MODULES: readonly WasmModuleSource[] = [keccakModule, miningModule];
 
 const generated = join(import.meta.dirname, '..', 'src', 'generated');
 

@@ -1,19 +1,23 @@
 import { referenceGalois } from './galois/reference.ts';
 import { wasmKeccak } from './keccak/wasm.ts';
 import type { Kernels } from './kernels.ts';
-import { referenceMining } from './mining/reference.ts';
+import { wasmMining } from './mining/wasm.ts';
 import { referenceSha256 } from './sha256/reference.ts';
+import type { WasmSimd } from './wasm-module.ts';
 import { referenceXor } from './xor/xor.ts';
 
-/** Compiles and instantiates the WASM kernels (a few ms). Throws where WASM SIMD is missing. */
-export async function wasmKernels(): Promise<Kernels> {
-  const [keccak] = await Promise.all([wasmKeccak()]);
+/**
+ * Compiles and instantiates the WASM kernels (a few ms). Relaxed SIMD is used where this engine has it; `simd` forces one
+ * form of the modules that have two (tests). Throws where WASM SIMD is missing.
+ */
+export async function wasmKernels(simd?: WasmSimd): Promise<Kernels> {
+  const [keccak, mining] = await Promise.all([wasmKeccak(), wasmMining(simd)]);
   return {
     backend: 'wasm',
     ...keccak,
     ...referenceXor,
     sha256: referenceSha256,
-    mining: referenceMining,
+    mining,
     galois: referenceGalois,
   };
 }

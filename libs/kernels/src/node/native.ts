@@ -2,18 +2,19 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { referenceGalois } from '../galois/reference.ts';
 import type { Kernels } from '../kernels.ts';
-import { referenceMining } from '../mining/reference.ts';
 import { referenceSha256 } from '../sha256/reference.ts';
 import { referenceXor } from '../xor/xor.ts';
 import { type KeccakAddon, nativeKeccak } from './native-keccak.ts';
+import { type MiningAddon, nativeMining } from './native-mining.ts';
 
 /** Instruction sets the addon can be built for and forced to (tests); it picks the widest by itself. */
 export type NativeIsa = 'portable' | 'neon' | 'avx2' | 'avx512' | 'gfni';
 
-type Addon = KeccakAddon & {
-  isa(): NativeIsa;
-  select(isa: NativeIsa): boolean;
-};
+type Addon = KeccakAddon &
+  MiningAddon & {
+    isa(): NativeIsa;
+    select(isa: NativeIsa): boolean;
+  };
 
 const ADDON = fileURLToPath(new URL('../../build/cairn_kernels.node', import.meta.url));
 
@@ -46,7 +47,7 @@ export function loadNativeKernels(): NativeResult {
     ...nativeKeccak(addon),
     ...referenceXor,
     sha256: referenceSha256,
-    mining: referenceMining,
+    mining: nativeMining(addon),
     galois: referenceGalois,
   };
   return { kernels, isa: addon.isa(), select: (isa) => addon.select(isa) };

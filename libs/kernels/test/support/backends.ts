@@ -1,5 +1,5 @@
 // Every backend this machine can run, for suites that hold all of them to the reference.
-import { type Kernels, loadKernels } from '../../src/index.ts';
+import { type Kernels, wasmKernels } from '../../src/index.ts';
 import { loadNativeKernels } from '../../src/node/index.ts';
 
 export type BackendUnderTest = {
@@ -9,11 +9,12 @@ export type BackendUnderTest = {
 };
 
 const native = loadNativeKernels();
-const wasm = loadKernels();
+const wasm = { relaxed: wasmKernels('relaxed'), strict: wasmKernels('strict') };
 
-/** WASM, and the addon once per instruction set of this CPU. */
+/** WASM in both forms, and the addon once per instruction set of this CPU. */
 export const backends: readonly BackendUnderTest[] = [
-  { name: 'wasm', load: () => wasm },
+  { name: 'wasm (relaxed SIMD where there is)', load: () => wasm.relaxed },
+  { name: 'wasm strict', load: () => wasm.strict },
   ...(['portable', 'neon', 'avx2', 'avx512', 'gfni'] as const)
     .filter((isa) => native.kernels && native.select(isa))
     .map((isa) => ({
