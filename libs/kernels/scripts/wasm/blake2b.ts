@@ -57,11 +57,11 @@ export function blake2bCompress(build: 'strict' | 'relaxed'): string {
       const word = (half: number): string =>
         `v128.load(m, ${16 * SIGMA[round % SIGMA.length]![2 * i + half]!})`;
       lines.push(
-        `  v${a} = i64x2.add(i64x2.add(v${a}, v${b}), ${word(0)});`,
+        `  v${a} = i64x2.add(i64x2.add(v${a}, ${word(0)}), v${b});`,
         `  v${d} = v128.xor(v${d}, v${a}); v${d} = ${rotate(`v${d}`, 32)};`,
         `  v${c} = i64x2.add(v${c}, v${d});`,
         `  v${b} = v128.xor(v${b}, v${c}); v${b} = ${rotate(`v${b}`, 24)};`,
-        `  v${a} = i64x2.add(i64x2.add(v${a}, v${b}), ${word(1)});`,
+        `  v${a} = i64x2.add(i64x2.add(v${a}, ${word(1)}), v${b});`,
         `  v${d} = v128.xor(v${d}, v${a}); v${d} = ${rotate(`v${d}`, 16)};`,
         `  v${c} = i64x2.add(v${c}, v${d});`,
         `  v${b} = v128.xor(v${b}, v${c}); v${b} = v128.or(i64x2.add(v${b}, v${b}), i64x2.shr_u(v${b}, 63));`,

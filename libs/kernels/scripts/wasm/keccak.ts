@@ -9,7 +9,15 @@ import type { WasmModuleSource } from './module.ts';
 /** XORs word `i` of both inputs into the state. */
 const absorb = (i: number): string =>
   `      a${i} = v128.xor(a${i}, v128.load64_lane(q, v128.load64_zero(p, ${8 * i}), 1, ${8 * i}));`;
-const words = (count: number): string => lanes.slice(0, count).map(absorb).join('\n');
+/** Two words at a time: one load per input. */
+const words = (count: number): string =>
+  [
+    ...lanes.slice(0, count >> 1).map(
+      (i) => `      x = v128.load(p, ${16 * i}); y = v128.load(q, ${16 * i});
+      a${2 * i} = v128.xor(a${2 * i}, i64x2.shuffle(x, y, 0, 2)); a${2 * i + 1} = v128.xor(a${2 * i + 1}, i64x2.shuffle(x, y, 1, 3));`,
+    ),
+    ...(count % 2 === 1 ? [absorb(count - 1)] : []),
+  ].join('\n');
 /** The last block when the input ends after `count` whole words. */
 const lastWords = (count: number): string => `${words(count)}
       a${count} = v128.xor(a${count}, i64x2.splat(1));
@@ -25,6 +33,7 @@ const RATE: usize = 136;
 // Hashes the inputs at p and q (\`bytes\` each) to out and out + 32. Reads both before it writes, so out may overlap them.
 function pair(p: usize, q: usize, bytes: usize, out: usize): void {
   ${KECCAK_LOCALS}
+  let x: v128, y: v128;
   let left: usize = bytes;
   let last = false;
   while (true) {

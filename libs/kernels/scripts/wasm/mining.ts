@@ -14,6 +14,16 @@ const loadPair = (p: string, q: string, at: number): string =>
   `v128.load64_lane(${q}, v128.load64_zero(${p}, ${at}), 1, ${at})`;
 const storePair = (p: string, q: string, value: string, at: number): string =>
   `v128.store64_lane(${p}, ${value}, 0, ${at}); v128.store64_lane(${q}, ${value}, 1, ${at});`;
+/** Words 2 i and 2 i + 1 of two messages, as the statements \`store(word, value)\` makes of them: one load per message. */
+function transposed(p: string, q: string, store: (word: number, value: string) => string): string {
+  return range(8)
+    .map(
+      (i) => `    x = v128.load(${p}, ${16 * i}); y = v128.load(${q}, ${16 * i});
+    ${store(2 * i, 'i64x2.shuffle(x, y, 0, 2)')} ${store(2 * i + 1, 'i64x2.shuffle(x, y, 1, 3)')}`,
+    )
+    .join('\n');
+}
+const toMessage = (word: number, value: string): string => `v128.store(M, ${value}, ${16 * word});`;
 /** Sets lanes `from`..24 of a fresh state that holds `from` words of input: padding and zeros. */
 const padding = (from: number): string =>
   lanes
@@ -110,14 +120,14 @@ export function scratchpads(seeds: usize, count: usize, pads: usize, recallSeeds
 }
 
 function blake(): string {
-  const words = range(16);
   return `
 // Two messages of \`bytes\` each; 64 bytes to out and 64 to out2.
 function blakePair(p: usize, q: usize, bytes: usize, out: usize, out2: usize): void {
   reset(H);
+  let x: v128, y: v128;
   let at: usize = 0;
   for (; bytes - at > 128; at += 128) {
-${words.map((i) => `    v128.store(M, ${loadPair('p + at', 'q + at', 8 * i)}, ${16 * i});`).join('\n')}
+${transposed('p + at', 'q + at', toMessage)}
     compress(H, M, <u64>(at + 128), 0);
   }
   p += at;
@@ -129,7 +139,7 @@ ${words.map((i) => `    v128.store(M, ${loadPair('p + at', 'q + at', 8 * i)}, ${
     p = LAST;
     q = LAST + 128;
   }
-${words.map((i) => `  v128.store(M, ${loadPair('p', 'q', 8 * i)}, ${16 * i});`).join('\n')}
+${transposed('p', 'q', toMessage)}
   compress(H, M, <u64>bytes, 0xffffffffffffffff);
 ${range(8)
   .map((i) => `  v128.store64_lane(out, v128.load(H, ${16 * i}), 0, ${8 * i});`)
@@ -154,11 +164,11 @@ export function blake2b(input: usize, bytes: usize, count: usize, out: usize): v
 }
 
 function search(): string {
-  const words = range(16);
   return `
 // Qualities of seals \`seal\` and \`seal + 4\` of a load, left in H.
 function quality(load: usize, seal: usize, pad: usize, padSeed: usize): void {
   reset(H);
+  let x: v128, y: v128;
   memory.fill(M, 0, 256);
   // u256(seal), big-endian: its low byte is the top byte of word 3.
   store<u64>(M, <u64>seal << 56, 48);
@@ -169,12 +179,9 @@ ${range(8)
   compress(H, M, 128, 0);
   const p = load + (seal << 12), q = p + 4 * 4096;
   for (let at: usize = 0; at < 4096; at += 128) {
-${words
-  .map(
-    (i) =>
-      `    v128.store(M, v128.xor(${loadPair('p + at', 'q + at', 8 * i)}, v128.load64_splat(pad + at, ${8 * i})), ${16 * i});`,
-  )
-  .join('\n')}
+${transposed('p + at', 'q + at', (word, value) =>
+  toMessage(word, `v128.xor(${value}, v128.load64_splat(pad + at, ${8 * word}))`),
+)}
     compress(H, M, <u64>(at + 256), at == 4096 - 128 ? 0xffffffffffffffff : 0);
   }
 }

@@ -15,6 +15,8 @@ type Exports = {
 };
 
 const INPUT_BYTES = 4 * 1024 * 1024;
+/** What is copied in at a time: still in the cache when it is read. */
+const BLOCK_BYTES = 64 * 1024;
 
 /** The Keccak kernels on WASM. Throws where WASM SIMD is missing. */
 export async function wasmKeccak(): Promise<KeccakKernels> {
@@ -26,7 +28,7 @@ export async function wasmKeccak(): Promise<KeccakKernels> {
   const outputBytes = memory.length - outputAt;
 
   function many(input: Uint8Array, itemBytes: number, count: number, target: Uint8Array): void {
-    const perCall = Math.min(Math.floor(INPUT_BYTES / itemBytes), Math.floor(outputBytes / 32));
+    const perCall = Math.min(Math.ceil(BLOCK_BYTES / itemBytes), Math.floor(outputBytes / 32));
     for (let at = 0; at < count; at += perCall) {
       const n = Math.min(perCall, count - at);
       memory.set(input.subarray(at * itemBytes, (at + n) * itemBytes), inputAt);
@@ -57,7 +59,7 @@ export async function wasmKeccak(): Promise<KeccakKernels> {
       const trees = checkTrees(input, leavesPerTree, out);
       const target = out ?? new Uint8Array(32 * trees);
       const treeBytes = leavesPerTree * SECTOR_BYTES;
-      const perCall = Math.floor(INPUT_BYTES / treeBytes);
+      const perCall = Math.ceil(BLOCK_BYTES / treeBytes);
       for (let at = 0; at < trees; at += perCall) {
         const n = Math.min(perCall, trees - at);
         memory.set(input.subarray(at * treeBytes, (at + n) * treeBytes), inputAt);

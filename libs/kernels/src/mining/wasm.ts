@@ -33,6 +33,8 @@ type Exports = {
 };
 
 const INPUT_BYTES = 2 * 1024 * 1024;
+/** What is copied in at a time: still in the first-level cache when it is read (1.1 times 2 MiB). */
+const BLOCK_BYTES = 64 * 1024;
 const OUTPUT_BYTES = 1024 * 1024;
 
 /** The mining kernels on WASM. `simd` forces a build (tests). Throws where WASM SIMD is missing. */
@@ -55,7 +57,7 @@ export async function wasmMining(simd?: WasmSimd): Promise<MiningKernels> {
   ): Uint8Array {
     const count = checkSeals(data, masks, out);
     const target = out ?? new Uint8Array(data.length);
-    const perCall = INPUT_BYTES / SEAL_BYTES;
+    const perCall = BLOCK_BYTES / SEAL_BYTES;
     for (let at = 0; at < count; at += perCall) {
       const n = Math.min(perCall, count - at);
       memory.set(data.subarray(at * SEAL_BYTES, (at + n) * SEAL_BYTES), inputAt);
@@ -73,7 +75,7 @@ export async function wasmMining(simd?: WasmSimd): Promise<MiningKernels> {
       const count = checkBlake2bMany(input, itemBytes, out);
       if (itemBytes > INPUT_BYTES) return referenceMining.blake2b512Many(input, itemBytes, out);
       const target = out ?? new Uint8Array(64 * count);
-      const perCall = Math.min(Math.floor(INPUT_BYTES / itemBytes), OUTPUT_BYTES / 64);
+      const perCall = Math.min(Math.ceil(BLOCK_BYTES / itemBytes), OUTPUT_BYTES / 64);
       for (let at = 0; at < count; at += perCall) {
         const n = Math.min(perCall, count - at);
         memory.set(input.subarray(at * itemBytes, (at + n) * itemBytes), inputAt);
