@@ -1,0 +1,67 @@
+/*
+ * The byte stream that is cut into data rows (spec/da-encoding.md section 4):
+ *
+ *     version u8 | payload length BE32 | payload | zeros to the end of the last row
+ *
+ * One payload has one frame: padding must be zero and rows as short as they can be.
+ */
+import { assert, isZeroBytes } from '@cairn/base';
+import { erasureError } from '../errors.ts';
+import {
+  type BlobFormat,
+  type BlobShape,
+  type BlobVersion,
+  FRAME_HEADER_BYTES,
+  payloadBytesMax,
+  rowBytesFor,
+} from './format.ts';
+
+/** The format a payload gets. Throws `ERASURE_PAYLOAD` when it is empty or too long for the shape. */
+export function formatFor(
+  payloadBytes: number,
+  version: BlobVersion,
+  shape: BlobShape,
+): BlobFormat {
+  if (payloadBytes < 1 || payloadBytes > payloadBytesMax(shape)) {
+    throw erasureError('ERASURE_PAYLOAD', `a payload of ${payloadBytes} bytes cannot be framed`, {
+      bytes: payloadBytes,
+      bytesMax: payloadBytesMax(shape),
+    });
+  }
+  return { version, shape, rowBytes: rowBytesFor(payloadBytes, shape) };
+}
+
+/** Writes the frame of `payload` to the front of `rows`, `dataRows * rowBytes` bytes that may hold anything. */
+export function writeFrame(format: BlobFormat, payload: Uint8Array, rows: Uint8Array): void {
+  const { version, shape, rowBytes } = format;
+  assert(rowBytes === rowBytesFor(payload.length, shape), 'rows are as long as the payload needs');
+  const end = shape.dataRows * rowBytes;
+  assert(rows.length >= end, 'the frame fits');
+  rows[0] = version;
+  new DataView(rows.buffer, rows.byteOffset, end).setUint32(1, payload.length);
+  rows.set(payload, FRAME_HEADER_BYTES);
+  rows.fill(0, FRAME_HEADER_BYTES + payload.length, end);
+}
+
+/**
+ * The payload in data rows, as a view. Throws `ERASURE_FRAME` unless they are exactly what `writeFrame` writes, and of
+ * `length` payload bytes where that is known from a header.
+ */
+export function readFrame(format: BlobFormat, rows: Uint8Array, length?: number): Uint8Array {
+  const { version, shape, rowBytes } = format;
+  assert(rows.length === shape.dataRows * rowBytes, 'all data rows');
+  const refuse = (message: string, details = {}): Error =>
+    erasureError('ERASURE_FRAME', message, details);
+  if (rows[0] !== version)
+    throw refuse(`the frame is of version ${rows[0]}, not ${version}`, { version: rows[0] });
+  const bytes = new DataView(rows.buffer, rows.byteOffset, rows.length).getUint32(1);
+  if (bytes === 0 || bytes > rows.length - FRAME_HEADER_BYTES)
+    throw refuse(`the frame claims ${bytes} bytes`, { bytes });
+  if (rowBytesFor(bytes, shape) !== rowBytes)
+    throw refuse('the rows are longer than the payload needs', { bytes, rowBytes });
+  if (length !== undefined && bytes !== length)
+    throw refuse(`the frame has ${bytes} bytes, its header says ${length}`, { bytes, length });
+  const end = FRAME_HEADER_BYTES + bytes;
+  if (!isZeroBytes(rows.subarray(end))) throw refuse('the padding is not zero', { bytes });
+  return rows.subarray(FRAME_HEADER_BYTES, end);
+}

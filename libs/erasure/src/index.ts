@@ -1,0 +1,15 @@
+export type { RsLayout, RsShape } from './code/points.ts';
+export * from './code/reed-solomon.ts';
+export * from './da/commitment.ts';
+export * from './da/encode.ts';
+export * from './da/format.ts';
+export * from './da/frame.ts';
+export * from './da/kernels.ts';
+export * from './da/piece.ts';
+export * from './da/proof.ts';
+export * from './da/reader.ts';
+export * from './da/verify.ts';
+export type { ErasureErrorCode } from './errors.ts';
+export * from './files/descriptor.ts';
+export * from './files/layout.ts';
+export * from './files/stripe.ts';
