@@ -3,11 +3,12 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import asc from 'assemblyscript/asc';
+import { galoisModule } from './wasm/galois.ts';
 import { keccakModule } from './wasm/keccak.ts';
 import { miningModule } from './wasm/mining.ts';
 import type { WasmModuleSource } from './wasm/module.ts';
 
-const MODULES: readonly WasmModuleSource[] = [keccakModule, miningModule];
+const MODULES: readonly WasmModuleSource[] = [keccakModule, miningModule, galoisModule];
 
 const generated = join(import.meta.dirname, '..', 'src', 'generated');
 

@@ -1,4 +1,4 @@
-import { referenceGalois } from './galois/reference.ts';
+import { wasmGalois } from './galois/wasm.ts';
 import { wasmKeccak } from './keccak/wasm.ts';
 import type { Kernels } from './kernels.ts';
 import { wasmMining } from './mining/wasm.ts';
@@ -11,13 +11,17 @@ import { referenceXor } from './xor/xor.ts';
  * form of the modules that have two (tests). Throws where WASM SIMD is missing.
  */
 export async function wasmKernels(simd?: WasmSimd): Promise<Kernels> {
-  const [keccak, mining] = await Promise.all([wasmKeccak(), wasmMining(simd)]);
+  const [keccak, mining, galois] = await Promise.all([
+    wasmKeccak(),
+    wasmMining(simd),
+    wasmGalois(simd),
+  ]);
   return {
     backend: 'wasm',
     ...keccak,
     ...referenceXor,
     sha256: referenceSha256,
     mining,
-    galois: referenceGalois,
+    galois,
   };
 }
