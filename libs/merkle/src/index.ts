@@ -3,4 +3,5 @@ export * from './flow-siblings.ts';
 export * from './flow-tree.ts';
 export * from './proof.ts';
 export * from './shape.ts';
+export * from './sub-segment.ts';
 export { foldRight, hashPair, zeroHash, zeroTree } from './zero.ts';
