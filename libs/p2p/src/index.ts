@@ -1,0 +1,18 @@
+export * from './errors.ts';
+export * from './exchange.ts';
+export type { FileSource } from './files/file-source.ts';
+export * from './files/location-cache.ts';
+export * from './memory/memory-network.ts';
+export * from './messages/answer.ts';
+export * from './messages/gossip.ts';
+export * from './messages/have.ts';
+export * from './messages/pieces.ts';
+export * from './messages/segments.ts';
+export * from './messages/status.ts';
+export type * from './network.ts';
+export * from './peer-service.ts';
+export * from './peers/address.ts';
+export * from './peers/limits.ts';
+export * from './peers/peer-book.ts';
+export * from './peers/rate.ts';
+export * from './protocols.ts';
