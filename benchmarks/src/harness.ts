@@ -36,9 +36,18 @@ export type BenchRatio = {
   atLeast?: number;
 };
 
+/** A quantity that is not a speed: memory, gas, a time on the wall clock that has a limit. */
+export type BenchFigure = {
+  name: string;
+  value: number;
+  unit: string;
+  atMost?: number;
+};
+
 export type SuiteResult = {
   rows: BenchRow[];
   ratios: BenchRatio[];
+  figures?: BenchFigure[];
   /** Sentences a reader needs to judge the numbers. */
   notes: string[];
 };

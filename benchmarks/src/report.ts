@@ -1,5 +1,5 @@
 // Prints what a suite measured as text for people; the JSON has the same and the samples.
-import type { BenchHeader, BenchRatio, BenchRow, SuiteResult } from './harness.ts';
+import type { BenchFigure, BenchHeader, BenchRatio, BenchRow, SuiteResult } from './harness.ts';
 
 const number = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
@@ -26,24 +26,31 @@ function verdict({ value, atLeast }: BenchRatio): string {
   return `${value >= atLeast ? 'reached' : 'MISSED'}: at least ${atLeast}`;
 }
 
+function limit({ value, atMost, unit }: BenchFigure): string {
+  if (atMost === undefined) return '';
+  return `${value <= atMost ? 'reached' : 'MISSED'}: at most ${number(atMost)} ${unit}`;
+}
+
 /** One line about the machine. */
 export function headerText({ cpu, cores, node, date }: BenchHeader): string {
   return `${cpu}, ${cores} cores, Node ${node}, ${date}`;
 }
 
 export function suiteText(name: string, result: SuiteResult): string {
-  const parts = [
-    `\n${name}`,
-    table([
-      ['case', 'p50', 'min', 'rate'],
-      ...result.rows.map((row) => [
-        row.name,
-        `${number(row.p50Ms)} ms`,
-        `${number(row.minMs)} ms`,
-        rate(row),
+  const parts = [`\n${name}`];
+  if (result.rows.length > 0) {
+    parts.push(
+      table([
+        ['case', 'p50', 'min', 'rate'],
+        ...result.rows.map((row) => [
+          row.name,
+          `${number(row.p50Ms)} ms`,
+          `${number(row.minMs)} ms`,
+          rate(row),
+        ]),
       ]),
-    ]),
-  ];
+    );
+  }
   if (result.ratios.length > 0) {
     parts.push(
       table([
@@ -53,6 +60,14 @@ export function suiteText(name: string, result: SuiteResult): string {
           `${number(one.value)} x`,
           verdict(one),
         ]),
+      ]),
+    );
+  }
+  if (result.figures && result.figures.length > 0) {
+    parts.push(
+      table([
+        ['figure', 'value', ''],
+        ...result.figures.map((one) => [one.name, `${number(one.value)} ${one.unit}`, limit(one)]),
       ]),
     );
   }

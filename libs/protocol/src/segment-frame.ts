@@ -51,17 +51,9 @@ export function encodeFrameHead(frame: SegmentFrame): Uint8Array {
   return head;
 }
 
-/** All frames in one new array. */
-export function encodeFrames(frames: readonly SegmentFrame[]): Uint8Array {
-  const out = new Uint8Array(frames.reduce((sum, f) => sum + frameBytes(f), 0));
-  let at = 0;
-  for (const frame of frames) {
-    const head = encodeFrameHead(frame);
-    out.set(head, at);
-    out.set(frame.data, at + head.length);
-    at += head.length + frame.data.length;
-  }
-  return out;
+/** All frames as parts of one body; data is not copied. */
+export function encodeFrameParts(frames: readonly SegmentFrame[]): Uint8Array[] {
+  return frames.flatMap((frame) => [encodeFrameHead(frame), frame.data]);
 }
 
 function bad(reason: string): CodedError {

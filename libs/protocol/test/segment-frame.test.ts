@@ -1,10 +1,11 @@
+import { concatBytes } from '@cairn/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   BYTES_PER_SEGMENT,
   decodeFrames,
   encodeFrameHead,
-  encodeFrames,
+  encodeFrameParts,
   SEGMENTS_PER_CALL_MAX,
   type SegmentFrame,
 } from '../src/index.ts';
@@ -16,6 +17,8 @@ const frame: fc.Arbitrary<SegmentFrame> = fc.record({
     .map((seed) => new Uint8Array(seed.length * 32).fill(seed[0] ?? 0)),
   data: fc.uint8Array({ minLength: 1, maxLength: 2048 }),
 });
+const encodeFrames = (frames: SegmentFrame[]): Uint8Array =>
+  concatBytes(...encodeFrameParts(frames));
 const invalid = expect.objectContaining({ code: 'PROTOCOL_FRAME', kind: 'invalid' });
 
 describe('segment frames', () => {

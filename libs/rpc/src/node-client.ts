@@ -1,7 +1,7 @@
 import { CodedError, isCodedError } from '@cairn/base';
 import {
   decodeFrames,
-  encodeFrames,
+  encodeFrameParts,
   type FileInfo,
   type FlowProof,
   FRAMES_BODY_BYTES_MAX,
@@ -101,7 +101,7 @@ export function createNodeClient(url: string, clientOptions: NodeClientOptions =
     });
   const http = async (
     path: string,
-    body: Uint8Array | undefined,
+    body: readonly Uint8Array[] | undefined,
     options: CallOptions,
   ): Promise<Uint8Array> => {
     const answer = await transport(`${base}${path}`, {
@@ -160,7 +160,7 @@ export function createNodeClient(url: string, clientOptions: NodeClientOptions =
     },
     async uploadFrames(root, file, frames, options = {}) {
       const query = `?fileSize=${file.fileSize}${file.txSeq === undefined ? '' : `&txSeq=${file.txSeq}`}`;
-      const answer = await http(`${segmentsPath(root)}${query}`, encodeFrames(frames), options);
+      const answer = await http(`${segmentsPath(root)}${query}`, encodeFrameParts(frames), options);
       const parsed = z.object({ accepted: z.int() }).safeParse(parseJson(answer));
       if (!parsed.success) throw badResponse(base, 'upload', 'no count of accepted segments');
       return parsed.data.accepted;

@@ -3,7 +3,8 @@ import { CodedError, withTimeout } from '@cairn/base';
 export type HttpCall = {
   method: 'GET' | 'POST';
   headers?: Record<string, string> | undefined;
-  body?: Uint8Array | string | undefined;
+  /** Parts are sent one after the other as one body, without being copied together where the transport can. */
+  body?: string | readonly Uint8Array[] | undefined;
   signal?: AbortSignal | undefined;
   timeoutMs: number;
   /** A longer answer is cut off with `RPC_RESPONSE_TOO_LARGE`. */
@@ -22,7 +23,7 @@ export const fetchTransport: HttpTransport = async (url, call) => {
       method: call.method,
       signal,
       ...(call.headers ? { headers: call.headers } : {}),
-      ...(call.body === undefined ? {} : { body: call.body as BodyInit }),
+      ...(call.body === undefined ? {} : { body: fetchBody(call.body) }),
     });
     return {
       status: response.status,
@@ -33,6 +34,10 @@ export const fetchTransport: HttpTransport = async (url, call) => {
     throw transportError(error, url, call.signal);
   }
 };
+
+function fetchBody(body: string | readonly Uint8Array[]): BodyInit {
+  return typeof body === 'string' ? body : new Blob(body as Uint8Array<ArrayBuffer>[]);
+}
 
 async function readBounded(response: Response, url: string, maxBytes: number): Promise<Uint8Array> {
   const announced = Number(response.headers.get('content-length') ?? 0);

@@ -80,7 +80,7 @@ export async function downloadFile(
 
   await forEachLimit(
     runs(range, sources.stride, options.skip),
-    { limit: options.inFlightMax ?? 6, ...(signal ? { signal } : {}) },
+    { limit: options.inFlightMax ?? 4, ...(signal ? { signal } : {}) },
     async (run, runSignal) => {
       let todo = run;
       while (todo.count > 0) {

@@ -199,6 +199,8 @@ export async function uploadFile(
   };
 }
 
+/** Requests of 4 MiB in flight, over all nodes: 16 MiB cover a gigabit at 130 ms, and bound the client's memory. */
+const IN_FLIGHT = 4;
 /** Submissions of one upload, when reorgs drop them. */
 const SUBMIT_TRIES = 5;
 /** Times that one node is sent everything again, when reorgs take what it had. */
@@ -274,7 +276,7 @@ async function sendEverywhere(
   const job: SendJob = { ...outer, options: { ...outer.options, signal } };
   const inFlight = Math.max(
     1,
-    Math.floor((job.options.inFlightMax ?? 8) / selection.chosen.length),
+    Math.floor((job.options.inFlightMax ?? IN_FLIGHT) / selection.chosen.length),
   );
   const serve = async (node: StorageNode, resends = 0): Promise<void> => {
     try {

@@ -12,6 +12,7 @@ import { invalidParams } from '@cairn/rpc';
 import { type HttpRoute, sendJson } from '@cairn/rpc/node';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { Reader } from '../serve/reader.ts';
+import { BodyBuffers } from './body-buffers.ts';
 
 export type SegmentRoutesDeps = { ingest: Ingest; reader: Reader; version: string };
 
@@ -23,7 +24,11 @@ function queryUint(url: URL, name: string, fallback?: number): number {
   return value;
 }
 
+/** Shared memory kept for bodies to come: what sixteen writers hold. */
+const KEPT_BYTES_MAX = 16 * 8 * 1024 * 1024;
+
 export function segmentRoutes(deps: SegmentRoutesDeps): HttpRoute[] {
+  const buffers = new BodyBuffers(KEPT_BYTES_MAX);
   return [
     {
       methods: ['GET'],
@@ -46,22 +51,30 @@ export function segmentRoutes(deps: SegmentRoutesDeps): HttpRoute[] {
         const txSeq = request.url.searchParams.has('txSeq')
           ? queryUint(request.url, 'txSeq')
           : undefined;
-        const body = await request.body({ shared: true });
-        if (body.length > FRAMES_BODY_BYTES_MAX)
-          throw invalidParams('body', `more than ${FRAMES_BODY_BYTES_MAX} bytes`);
-        const segments = decodeFrames(body).map((frame) => ({
-          root,
-          fileSize,
-          index: frame.index,
-          data: frame.data,
-          proof: { kind: 'siblings', siblings: frame.siblings } as const,
-        }));
-        const accepted = await deps.ingest.accept(segments, {
-          txSeq,
-          skipDuplicates: true,
-          signal: request.signal,
-        });
-        sendJson(response, 200, { accepted });
+        let buffer: Uint8Array | undefined;
+        const allocate = (bytes: number): Uint8Array => {
+          buffer = buffers.take(bytes);
+          return buffer;
+        };
+        try {
+          const body = await request.body({ allocate, maxBytes: FRAMES_BODY_BYTES_MAX });
+          const segments = decodeFrames(body).map((frame) => ({
+            root,
+            fileSize,
+            index: frame.index,
+            data: frame.data,
+            proof: { kind: 'siblings', siblings: frame.siblings } as const,
+          }));
+          const accepted = await deps.ingest.accept(segments, {
+            txSeq,
+            skipDuplicates: true,
+            signal: request.signal,
+          });
+          sendJson(response, 200, { accepted });
+        } finally {
+          // Nobody holds a view any more: what is kept longer than the request is copied (MemoryPool).
+          if (buffer) buffers.give(buffer);
+        }
       },
     },
     {

@@ -232,7 +232,7 @@ class WorkerHashPool implements HashPool {
     return new Promise((resolve, reject) => {
       const worker = new Worker(this.#entry, {
         workerData: { backend: this.#options.backend ?? 'auto' },
-        resourceLimits: { maxOldGenerationSizeMb: 64 },
+        resourceLimits: { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 4 },
       });
       const thread: Thread = { worker, slice: undefined, staging: undefined };
       this.#workers.add(worker);

@@ -6,8 +6,8 @@ export type ReadBodyOptions = {
   maxBytes: number;
   /** Longest pause between two pieces of the body; beyond it `HTTP_BODY_STALLED`. */
   idleMs: number;
-  /** Puts the body into shared memory, for worker threads. */
-  shared: boolean;
+  /** Gives memory for at least so many bytes; the body is a view of it. A new array by default. */
+  allocate?: ((bytes: number) => Uint8Array) | undefined;
   signal: AbortSignal;
 };
 
@@ -32,14 +32,17 @@ export function announcedBytes(request: IncomingMessage, maxBytes: number): numb
   return length;
 }
 
-/** The whole body, owned by the caller. Throws `HTTP_BODY_TOO_LARGE`, `HTTP_BODY_STALLED`, or the signal's reason. */
+/** The whole body, owned by the caller; once it has failed nothing is written any more. Throws `HTTP_BODY_TOO_LARGE`, `HTTP_BODY_STALLED`, or the signal's reason. */
 export function readBody(
   request: IncomingMessage,
-  { maxBytes, idleMs, shared, signal }: ReadBodyOptions,
+  {
+    maxBytes,
+    idleMs,
+    signal,
+    allocate = (bytes: number): Uint8Array => new Uint8Array(bytes),
+  }: ReadBodyOptions,
 ): Promise<Uint8Array> {
   const announced = announcedBytes(request, maxBytes);
-  const allocate = (length: number): Uint8Array =>
-    new Uint8Array(shared ? new SharedArrayBuffer(length) : new ArrayBuffer(length));
   return new Promise<Uint8Array>((resolve, reject) => {
     const whole = announced === undefined ? undefined : allocate(announced);
     const parts: Uint8Array[] = [];
@@ -71,7 +74,7 @@ export function readBody(
     const onEnd = (): void =>
       end(() => {
         if (whole) {
-          resolve(whole);
+          resolve(whole.subarray(0, length));
           return;
         }
         const out = allocate(length);
@@ -80,7 +83,7 @@ export function readBody(
           out.set(part, at);
           at += part.length;
         }
-        resolve(out);
+        resolve(out.subarray(0, length));
       });
     const idle = setTimeout(
       () =>

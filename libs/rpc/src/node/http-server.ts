@@ -9,6 +9,10 @@ import { RpcError, type RpcMethod } from '../rpc-error.ts';
 import { announcedBytes, readBody } from './body.ts';
 import { answerJsonRpc, unreadableRequest } from './json-rpc.ts';
 
+export type BodyOptions = {
+  maxBytes?: number | undefined;
+  allocate?: ((bytes: number) => Uint8Array) | undefined;
+};
 export type HttpRequest = {
   method: string;
   url: URL;
@@ -18,10 +22,10 @@ export type HttpRequest = {
   /** Aborts when the client goes away or the server stops. */
   signal: AbortSignal;
   /**
-   * Whole body; throws `HTTP_BODY_TOO_LARGE` and `HTTP_BODY_STALLED`. `shared` puts it into shared memory for worker
-   * threads.
+   * Whole body; throws `HTTP_BODY_TOO_LARGE` and `HTTP_BODY_STALLED`. `maxBytes` tightens the server's limit; `allocate`
+   * gives the memory once it is the body's turn to be read.
    */
-  body(options?: { shared?: boolean }): Promise<Uint8Array>;
+  body(options?: BodyOptions): Promise<Uint8Array>;
 };
 export type HttpRoute = {
   methods: readonly string[];
@@ -153,8 +157,8 @@ export class HttpServer {
       for (const route of this.#options.routes ?? []) {
         const match = url && route.pattern.exec(url.pathname);
         if (!match || !route.methods.includes(request.method ?? '')) continue;
-        const body = (options: { shared?: boolean } = {}): Promise<Uint8Array> =>
-          this.#readBody(request, response, options.shared ?? false, signal);
+        const body = (options: BodyOptions = {}): Promise<Uint8Array> =>
+          this.#readBody(request, response, options, signal);
         await route.handle(
           {
             method: request.method!,
@@ -213,7 +217,7 @@ export class HttpServer {
   ): Promise<void> {
     let body: Uint8Array;
     try {
-      body = await this.#readBody(request, response, false, signal);
+      body = await this.#readBody(request, response, {}, signal);
     } catch (error) {
       // Clients repeat what is not answered with 200, and this would not fare better.
       if (!(error instanceof CodedError) || error.code !== 'HTTP_BODY_TOO_LARGE') throw error;
@@ -233,17 +237,18 @@ export class HttpServer {
   async #readBody(
     request: IncomingMessage,
     response: ServerResponse,
-    shared: boolean,
+    { allocate, maxBytes: limit }: BodyOptions,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
-    const { maxBodyBytes: maxBytes, bodyIdleMs: idleMs = BODY_IDLE_MS } = this.#options;
+    const { maxBodyBytes, bodyIdleMs: idleMs = BODY_IDLE_MS } = this.#options;
+    const maxBytes = Math.min(limit ?? maxBodyBytes, maxBodyBytes);
     const bytes = announcedBytes(request, maxBytes) ?? maxBytes;
     if (bytes > SMALL_BODY_BYTES) {
       const release = await this.#bodies.acquire(bytes, signal);
       if (response.closed) release();
       else response.once('close', release);
     }
-    return readBody(request, { maxBytes, idleMs, shared, signal });
+    return readBody(request, { maxBytes, idleMs, allocate, signal });
   }
 }
 

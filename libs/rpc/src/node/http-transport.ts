@@ -23,13 +23,17 @@ export function createHttpTransport(
     const isSecure = target.protocol === 'https:';
     try {
       return await new Promise((resolve, reject) => {
-        const body = typeof call.body === 'string' ? Buffer.from(call.body) : call.body;
+        const parts = typeof call.body === 'string' ? [Buffer.from(call.body)] : call.body;
+        const length = parts?.reduce((sum, part) => sum + part.length, 0);
         const outgoing = (isSecure ? secureRequest : request)(
           target,
           {
             method: call.method,
             agent: isSecure ? secureAgent : agent,
-            headers: { ...call.headers, ...(body ? { 'content-length': body.length } : {}) },
+            headers: {
+              ...call.headers,
+              ...(length === undefined ? {} : { 'content-length': length }),
+            },
             signal,
           },
           (incoming) => {
@@ -39,7 +43,7 @@ export function createHttpTransport(
               return reject(tooLarge(url, call.maxBytes));
             }
             const whole = announced >= 0 ? new Uint8Array(announced) : undefined;
-            const parts: Uint8Array[] = [];
+            const received: Uint8Array[] = [];
             let length = 0;
             incoming.on('data', (part: Uint8Array) => {
               if (length + part.length > (whole ? announced : call.maxBytes)) {
@@ -47,7 +51,7 @@ export function createHttpTransport(
                 return reject(tooLarge(url, call.maxBytes));
               }
               if (whole) whole.set(part, length);
-              else parts.push(part);
+              else received.push(part);
               length += part.length;
             });
             incoming.on('error', reject);
@@ -57,13 +61,16 @@ export function createHttpTransport(
               resolve({
                 status: incoming.statusCode ?? 0,
                 contentType: incoming.headers['content-type'] ?? '',
-                body: whole ?? new Uint8Array(Buffer.concat(parts)),
+                body: whole ?? new Uint8Array(Buffer.concat(received)),
               });
             });
           },
         );
         outgoing.on('error', reject);
-        outgoing.end(body);
+        outgoing.cork();
+        for (const part of parts ?? []) outgoing.write(part);
+        outgoing.uncork();
+        outgoing.end();
       });
     } catch (error) {
       throw transportError(
