@@ -19,9 +19,9 @@ const VERSION = '0.1.0';
 const VERBS: readonly Verb[] = [put, get, ls, stat, verify, cost, wallet, devnet, doctor, bench];
 
 function help(verb?: Verb): string {
-  const flags = Object.entries({ ...verb?.flags, ...GLOBAL_FLAGS }).map(
-    ([name, { description }]) => `  --${name.padEnd(12)} ${description}`,
-  );
+  const all = Object.entries({ ...verb?.flags, ...GLOBAL_FLAGS });
+  const width = Math.max(...all.map(([name]) => name.length));
+  const flags = all.map(([name, { description }]) => `  --${name.padEnd(width)}  ${description}`);
   if (verb) return [`${verb.summary}`, '', `usage: ${verb.usage}`, '', ...flags].join('\n');
   return [
     'usage: cairn VERB [arguments]',
