@@ -8,20 +8,53 @@ import {
   segmentLeafCount,
   segmentRoot,
 } from '@cairn/merkle';
-import { BYTES_PER_SEGMENT, type SegmentFrame } from '@cairn/protocol';
+import { BYTES_PER_SEGMENT, SEGMENTS_PER_CALL_MAX, type SegmentFrame } from '@cairn/protocol';
 import type { CallOptions, NodeClient } from '@cairn/rpc';
 import { base64ToBytes, bytesToBase64 } from './base64.ts';
 import type { UploadSource } from './source.ts';
 
-/** Reads segment `index` as it travels: whole sectors, the last one zero-filled. */
-export async function readSegment(source: UploadSource, index: number): Promise<Uint8Array> {
-  const start = index * BYTES_PER_SEGMENT;
-  const bytes = await source.read(start, Math.min(source.size, start + BYTES_PER_SEGMENT));
-  const length = segmentDataBytes(source.size, index);
-  if (bytes.length === length) return bytes;
-  const padded = new Uint8Array(length);
-  padded.set(bytes);
-  return padded;
+/** Bytes of memory that `readSegments` wants for a batch. */
+export const BATCH_BYTES: number = SEGMENTS_PER_CALL_MAX * BYTES_PER_SEGMENT;
+
+/**
+ * Reads segments (ascending, at most `SEGMENTS_PER_CALL_MAX`) as they travel: whole sectors, the last one zero-filled. The
+ * bytes are views of `memory` where the source can read into it; runs of neighbours are read at once.
+ */
+export async function readSegments(
+  source: UploadSource,
+  indexes: readonly number[],
+  memory: Uint8Array,
+): Promise<{ index: number; data: Uint8Array }[]> {
+  const segments = indexes.map((index, i) => {
+    const length = segmentDataBytes(source.size, index);
+    return { index, data: memory.subarray(i * BYTES_PER_SEGMENT, i * BYTES_PER_SEGMENT + length) };
+  });
+  const reads: Promise<void>[] = [];
+  for (let from = 0; from < segments.length; ) {
+    let to = from + 1;
+    while (to < segments.length && segments[to]!.index === segments[to - 1]!.index + 1) to++;
+    reads.push(
+      readRun(source, segments.slice(from, to), memory.subarray(from * BYTES_PER_SEGMENT)),
+    );
+    from = to;
+  }
+  await Promise.all(reads);
+  return segments;
+}
+
+/** Reads neighbours, which lie one after the other in `memory`. */
+async function readRun(
+  source: UploadSource,
+  segments: { index: number; data: Uint8Array }[],
+  memory: Uint8Array,
+): Promise<void> {
+  const start = segments[0]!.index * BYTES_PER_SEGMENT;
+  const end = Math.min(source.size, start + segments.length * BYTES_PER_SEGMENT);
+  const target = memory.subarray(0, end - start);
+  if (source.readInto) await source.readInto(start, target);
+  else target.set(await source.read(start, end));
+  const last = segments.at(-1)!.data;
+  last.fill(0, end - start - (segments.length - 1) * BYTES_PER_SEGMENT);
 }
 
 /** Sends segments of a file to one node. */

@@ -3,6 +3,8 @@ export interface UploadSource {
   readonly size: number;
   /** Bytes [start, end), a new array or a view that stays unchanged. */
   read(start: number, end: number): Promise<Uint8Array>;
+  /** The same into memory that is used again and again; spares the collector 256 KiB a segment. */
+  readInto?(start: number, target: Uint8Array): Promise<void>;
   /** Roots of all real segments by a faster way than reading them here (worker threads). */
   segmentRoots?(options: {
     lastLeafCount: number;
@@ -31,7 +33,13 @@ export function blobSource(blob: Blob): UploadSource {
 /** Bytes [start, end) of a source as a source of its own. */
 export function sliceSource(source: UploadSource, start: number, end: number): UploadSource {
   if (start === 0 && end === source.size) return source;
-  return { size: end - start, read: (from, to) => source.read(start + from, start + to) };
+  return {
+    size: end - start,
+    read: (from, to) => source.read(start + from, start + to),
+    ...(source.readInto
+      ? { readInto: (from, target) => source.readInto!(start + from, target) }
+      : {}),
+  };
 }
 
 /** Collects a download in memory. */

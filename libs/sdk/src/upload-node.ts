@@ -9,7 +9,7 @@ import {
   shardHolds,
 } from '@cairn/protocol';
 import type { StorageNode } from './nodes.ts';
-import { readSegment, sendSegments } from './segments.ts';
+import { BATCH_BYTES, readSegments, sendSegments } from './segments.ts';
 import type { Selection } from './selection.ts';
 import type { UploadSource } from './source.ts';
 import type { UploadOptions } from './upload.ts';
@@ -154,6 +154,8 @@ export async function sendToNode(
   const { url } = node.client;
   const first = Math.floor(info.tx.startEntryIndex / SECTORS_PER_SEGMENT);
   const done = new IndexSet(state.acknowledged[url] ?? []);
+  /** One for each request in flight. */
+  const memories: Uint8Array[] = [];
   const batches = function* (): Generator<number[]> {
     let batch: number[] = [];
     for (let i = 0; i < segmentCounts(source.size).real; i++) {
@@ -178,13 +180,13 @@ export async function sendToNode(
       batches(),
       { limit: inFlight, ...(options.signal ? { signal: options.signal } : {}) },
       async (batch, signal) => {
-        const segments = await Promise.all(
-          batch.map(async (index) => ({ index, data: await readSegment(source, index) })),
-        );
+        const memory = memories.pop() ?? new Uint8Array(BATCH_BYTES);
+        const segments = await readSegments(source, batch, memory);
         await sendPatiently(
           () => sendSegments(node.client, tree, txSeq, segments, { signal, timeoutMs: 120_000 }),
           signal,
         );
+        memories.push(memory); // a failed one is not used again: it may still be on its way
         for (const { index, data } of segments) {
           done.add(index);
           unsaved += data.length;

@@ -23,23 +23,27 @@ export async function fileSource(
     });
   }
   const { size } = await handle.stat();
+  const readInto = async (start: number, target: Uint8Array): Promise<void> => {
+    let done = 0;
+    while (done < target.length) {
+      const { bytesRead } = await handle.read(target, done, target.length - done, start + done);
+      if (bytesRead === 0)
+        throw new CodedError({
+          code: 'SDK_FILE_CHANGED',
+          kind: 'conflict',
+          message: `${path} became shorter while it was read`,
+        });
+      done += bytesRead;
+    }
+  };
   return {
     size,
     async read(start, end) {
       const out = new Uint8Array(end - start);
-      let done = 0;
-      while (done < out.length) {
-        const { bytesRead } = await handle.read(out, done, out.length - done, start + done);
-        if (bytesRead === 0)
-          throw new CodedError({
-            code: 'SDK_FILE_CHANGED',
-            kind: 'conflict',
-            message: `${path} became shorter while it was read`,
-          });
-        done += bytesRead;
-      }
+      await readInto(start, out);
       return out;
     },
+    readInto,
     segmentRoots: (options) => pool.fileSegmentRoots(path, { start: 0, end: size, ...options }),
     [Symbol.asyncDispose]: () => handle.close(),
   };
