@@ -31,8 +31,8 @@ function artifact(name: string): Artifact {
 }
 
 /**
- * Deploys ChunkRewards, FixedPriceMarket and Flow, wired in their constructors: each takes the address that the next
- * transactions of this account will create, so there is no moment in which somebody else can initialise one. The wiring
+ * Deploys ChunkRewards, FixedPriceMarket, Flow, IdBonds and PoraMine, wired in their constructors: each takes the address that
+ * the next transactions of this account will create, so there is no moment in which somebody else can initialise one. The wiring
  * is read back at the end. Throws `DEPLOY_FAILED`.
  */
 export async function deployStorage(options: DeployOptions): Promise<Deployment> {
@@ -46,7 +46,7 @@ export async function deployStorage(options: DeployOptions): Promise<Deployment>
     address: account.address,
     blockTag: 'pending',
   });
-  const [reward, market, flow] = [0, 1, 2].map((i) =>
+  const [reward, market, flow, idBonds, mine] = [0, 1, 2, 3, 4].map((i) =>
     getContractAddress({ from: account.address, nonce: BigInt(nonce + i) }),
   );
   const timelock = BigInt(
@@ -55,13 +55,23 @@ export async function deployStorage(options: DeployOptions): Promise<Deployment>
   const { preset } = options;
 
   const deployments: [string, string, unknown[]][] = [
-    ['ChunkRewards', reward!, [market, BigInt(preset.releaseSeconds), account.address, timelock]],
+    [
+      'ChunkRewards',
+      reward!,
+      [market, mine, BigInt(preset.releaseSeconds), account.address, timelock],
+    ],
     [
       'FixedPriceMarket',
       market!,
       [preset.pricePerSectorWei, flow, reward, account.address, timelock],
     ],
     ['Flow', flow!, [market, BigInt(preset.blocksPerEpoch), 0n, account.address, timelock]],
+    ['IdBonds', idBonds!, [mine, preset.mine.idBondWei]],
+    [
+      'PoraMine',
+      mine!,
+      [flow, reward, idBonds, preset.mine.difficulty, preset.mine, account.address, timelock],
+    ],
   ];
   const codeHashes: Record<string, string> = {};
   for (const [i, [name, expected, args]] of deployments.entries()) {
@@ -99,6 +109,8 @@ export async function deployStorage(options: DeployOptions): Promise<Deployment>
       flow: parseAddress(flow),
       market: parseAddress(market),
       reward: parseAddress(reward),
+      mine: parseAddress(mine),
+      idBonds: parseAddress(idBonds),
     },
     codeHashes,
   };

@@ -8,13 +8,10 @@ import {Storage} from "./Storage.sol";
 import {assertEq, assertTrue, skip, vm} from "./Vm.sol";
 
 contract RewardsTest is Storage {
-    address internal constant MINE = address(0x314E);
     address payable internal constant MINER = payable(address(0x3142));
 
     function setUp() public override {
         super.setUp();
-        vm.prank(ADMIN);
-        reward.setMine(MINE);
         vm.deal(address(market), 1_000_000 ether);
     }
 
@@ -25,7 +22,7 @@ contract RewardsTest is Storage {
 
     function claim(uint256 index) private returns (uint256 paid) {
         uint256 before = reward.payments(MINER);
-        vm.prank(MINE);
+        vm.prank(address(mine));
         reward.claimMineReward(index, MINER, bytes32(uint256(1)));
         return reward.payments(MINER) - before;
     }
@@ -37,9 +34,6 @@ contract RewardsTest is Storage {
         reward.claimMineReward(0, MINER, bytes32(0));
         vm.expectRevert(abi.encodeWithSelector(FixedPriceMarket.OnlyFlow.selector, address(this)));
         market.chargeFee(0, 1, 0);
-        vm.prank(ADMIN);
-        vm.expectRevert(abi.encodeWithSelector(ChunkRewards.AlreadySet.selector, MINE));
-        reward.setMine(ALICE);
     }
 
     function test_an_open_range_pays_from_its_first_fill_and_linearly() public {
@@ -76,9 +70,57 @@ contract RewardsTest is Storage {
         (uint64 index,) = reward.firstRewardableChunk();
         assertEq(index, 2, "both ended");
         vm.deal(address(this), 1 ether);
-        reward.renew{value: 0.5 ether}(1);
+        uint256 half = (PRICE << 25) / 2;
+        reward.renew{value: half}(1);
         (index,) = reward.firstRewardableChunk();
         assertEq(index, 1, "renewed");
+        assertEq(reward.rewardDeadline(1), vm.getBlockTimestamp() + RELEASE / 2, "half the price, half the lease");
+        vm.expectRevert(abi.encodeWithSelector(ChunkRewards.NeverFilled.selector, 7));
+        reward.renew{value: 1}(7);
+        vm.expectRevert(abi.encodeWithSelector(ChunkRewards.RenewalTooSmall.selector, 1, PRICE << 25));
+        reward.renew{value: 1}(1);
+    }
+
+    function test_a_renewal_buys_at_most_one_lease_from_now() public {
+        fill(1, 100, 1 ether);
+        skip(RELEASE / 2);
+        vm.deal(address(this), 10 ether);
+        reward.renew{value: 10 ether}(0);
+        assertEq(reward.rewardDeadline(0), vm.getBlockTimestamp() + RELEASE, "one lease");
+        skip(RELEASE);
+        assertEq(reward.rewards(0).locked, 0, "everything released when it ends");
+    }
+
+    function test_the_end_of_a_lease_is_announced_once() public {
+        fill(1, 100, 86_400 ether);
+        vm.expectRevert(abi.encodeWithSelector(ChunkRewards.LeaseNotEnding.selector, 0, vm.getBlockTimestamp() + RELEASE));
+        reward.announceLeaseEnd(0);
+        skip(RELEASE - RELEASE / 12);
+        vm.expectEmit(address(reward));
+        emit ChunkRewards.LeaseEnding(0, vm.getBlockTimestamp() + RELEASE / 12);
+        claim(0);
+        vm.expectRevert(abi.encodeWithSelector(ChunkRewards.LeaseNotEnding.selector, 0, vm.getBlockTimestamp() + RELEASE / 12));
+        reward.announceLeaseEnd(0);
+        vm.expectRevert(abi.encodeWithSelector(ChunkRewards.LeaseNotEnding.selector, 5, 0));
+        reward.announceLeaseEnd(5);
+    }
+
+    function test_what_nobody_claimed_rolls_over_one_lease_after_the_end() public {
+        fill(1, 100, 1 ether);
+        skip(2 * RELEASE - 1);
+        fill(2 * reward.SECTORS_PER_PRICING(), 100, 1 ether);
+        vm.expectRevert(abi.encodeWithSelector(ChunkRewards.LeaseNotOver.selector, 0, vm.getBlockTimestamp() + 1));
+        reward.rollOver(0);
+        skip(1);
+        // Ranges fill in order: range 1 was never filled, so the search stops there.
+        vm.expectRevert(abi.encodeWithSelector(ChunkRewards.NoRangeUnderLease.selector));
+        reward.rollOver(0);
+        fill(reward.SECTORS_PER_PRICING(), 100, 1 ether);
+        reward.rollOver(0);
+        assertEq(reward.rewards(0).claimable, 0, "moved");
+        assertEq(reward.rewards(1).locked, 2 ether, "into the first range under lease");
+        vm.expectRevert(abi.encodeWithSelector(ChunkRewards.NothingToRollOver.selector, 0));
+        reward.rollOver(0);
     }
 
     function test_base_reward_is_at_most_half_of_the_released_fee() public {

@@ -96,9 +96,18 @@ contract StorageHandler {
         donated += amount;
     }
 
-    function renew(uint256 index, uint64 amount) external {
+    /// A renewal of a filled range whose lease has begun to run.
+    function renew(uint256 index, uint8 hundredths) external {
+        uint256 leaseEnd = reward.rewardDeadline(index % RANGES);
+        if (leaseEnd == 0 || leaseEnd >= vm.getBlockTimestamp() + reward.releaseSeconds()) return;
+        uint256 amount = (PRICE << 25) * (uint256(hundredths) + 1) / 100;
         reward.renew{value: amount}(index % RANGES);
         renewed += amount;
+    }
+
+    /// Moves what nobody claimed, where that is allowed.
+    function rollOver(uint256 index) external {
+        try reward.rollOver(index % RANGES) {} catch {}
     }
 
     function note(uint256 count, uint256 fee, uint256 start, uint256 length) private {
@@ -124,13 +133,10 @@ contract StorageHandler {
 }
 
 contract StorageInvariants is Storage {
-    address private constant MINE = address(0x314E);
     StorageHandler private handler;
 
     function setUp() public override {
         super.setUp();
-        vm.prank(ADMIN);
-        reward.setMine(MINE);
         handler = new StorageHandler(flow, market, reward);
         vm.deal(address(handler), 1e9 ether);
     }

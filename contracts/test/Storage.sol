@@ -5,9 +5,13 @@ import {Submission, SubmissionData, SubmissionNode} from "../src/interfaces/IFlo
 import {ChunkRewards} from "../src/storage/ChunkRewards.sol";
 import {FixedPriceMarket} from "../src/storage/FixedPriceMarket.sol";
 import {Flow} from "../src/storage/Flow.sol";
+import {IdBonds} from "../src/storage/IdBonds.sol";
+import {PoraMine} from "../src/storage/PoraMine.sol";
+import {MineParameters} from "../src/interfaces/IPoraMine.sol";
 import {vm} from "./Vm.sol";
 
-/// The three contracts, wired as the deployment script wires them.
+/// The contracts, wired as the deployment script wires them.
+/// @dev Deployed from their artifacts: `new` would compile all of them again inside every test contract (a minute each).
 abstract contract Storage {
     uint256 internal constant PRICE = 30_733_644_962;
     uint256 internal constant EPOCH = 20;
@@ -18,16 +22,48 @@ abstract contract Storage {
     Flow internal flow;
     FixedPriceMarket internal market;
     ChunkRewards internal reward;
+    IdBonds internal bonds;
+    PoraMine internal mine;
+    uint256 internal constant BOND = 1 ether;
+
+    function firstBlock() internal view virtual returns (uint256) {
+        return 100;
+    }
+
+    /// Numbers that the tests mine with.
+    function mineParameters() internal view virtual returns (MineParameters memory) {
+        return MineParameters({
+            targetMineBlocks: 15,
+            targetSubmissions: 3,
+            difficultyAdjustRatio: 20,
+            subtaskCount: 1,
+            subtaskInterval: 0,
+            maxShards: 32,
+            minDifficulty: 1
+        });
+    }
 
     function setUp() public virtual {
-        vm.roll(100);
+        vm.roll(firstBlock());
         uint256 nonce = vm.getNonce(address(this));
         address marketAt = vm.computeCreateAddress(address(this), nonce + 1);
         address flowAt = vm.computeCreateAddress(address(this), nonce + 2);
-        reward = new ChunkRewards(marketAt, RELEASE, ADMIN, 1 days);
-        market = new FixedPriceMarket(PRICE, flowAt, address(reward), ADMIN, 1 days);
-        flow = new Flow(marketAt, EPOCH, 0, ADMIN, 1 days);
-        require(address(market) == marketAt && address(flow) == flowAt, "wiring");
+        address mineAt = vm.computeCreateAddress(address(this), nonce + 4);
+        reward = ChunkRewards(
+            payable(vm.deployCode("ChunkRewards", abi.encode(marketAt, mineAt, RELEASE, ADMIN, 1 days)))
+        );
+        market = FixedPriceMarket(
+            vm.deployCode("FixedPriceMarket", abi.encode(PRICE, flowAt, address(reward), ADMIN, 1 days))
+        );
+        flow = Flow(vm.deployCode("Flow", abi.encode(marketAt, EPOCH, 0, ADMIN, 1 days)));
+        bonds = IdBonds(vm.deployCode("IdBonds", abi.encode(mineAt, BOND)));
+        mine = PoraMine(
+            vm.deployCode(
+                "PoraMine",
+                abi.encode(flowAt, address(reward), address(bonds), 1, mineParameters(), ADMIN, 1 days)
+            )
+        );
+        require(address(market) == marketAt && address(flow) == flowAt && address(mine) == mineAt, "wiring");
         vm.deal(ALICE, 1_000_000 ether);
     }
 

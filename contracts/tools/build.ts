@@ -12,6 +12,8 @@ const EXPORTED = {
   Flow: 'flowAbi',
   FixedPriceMarket: 'fixedPriceMarketAbi',
   ChunkRewards: 'chunkRewardsAbi',
+  PoraMine: 'poraMineAbi',
+  IdBonds: 'idBondsAbi',
 } as const;
 
 type Compiled = {

@@ -114,4 +114,17 @@ interface IFlow {
             uint256[] memory startIndexes,
             uint256[] memory lengths
         );
+
+    /// @notice Makes due contexts and returns the newest; miners use it with eth_call.
+    function makeContextWithResult() external returns (MineContext memory);
+
+    /// @notice What an answer is checked against, in one call: the newest context after making those due, the sectors that
+    /// `sealedContextDigest` covers (an empty range when it is unknown), and the epochs so far that could be mined: those with a
+    /// block hash and at least one whole load of 1024 sectors.
+    function contextForAnswer(bytes32 sealedContextDigest)
+        external
+        returns (MineContext memory context, EpochRange memory sealRange, uint256 minableEpochs);
+
+    /// @notice Blocks of one epoch.
+    function blocksPerEpoch() external view returns (uint256);
 }

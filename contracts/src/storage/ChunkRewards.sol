@@ -2,13 +2,15 @@
 pragma solidity 0.8.37;
 
 import {Governed} from "../access/Governed.sol";
+import {IMarket} from "../interfaces/IMarket.sol";
 import {IReward} from "../interfaces/IReward.sol";
 
 /// @title ChunkRewards
 /// @notice Fees of each 8 GiB of the flow, released linearly to whoever proves storage of it.
 /// @dev Two words per range. Each fill adds `amount / releaseSeconds` to the range's slope, so a late small fill neither
 /// resets nor dilutes earlier ones; a range that is still open pays from its first fill on. What nobody claims stays
-/// claimable. Everything leaves by pull payment. Ether is counted internally, never by balance.
+/// claimable, and rolls over to the first range under lease when a lease is over for good. Everything leaves by pull payment.
+/// Ether is counted internally, never by balance.
 contract ChunkRewards is IReward, Governed {
     /// Sectors of one range: 8 GiB.
     uint256 public constant SECTORS_PER_PRICING = 1 << 25;
@@ -21,12 +23,13 @@ contract ChunkRewards is IReward, Governed {
         uint128 claimable;
         uint40 updatedAt;
         uint40 leaseEnd;
+        bool endAnnounced;
     }
 
     address public immutable market;
+    address public immutable mine;
     uint256 public immutable releaseSeconds;
 
-    address public mine;
     address public treasury;
     uint16 public serviceFeeRateBps;
     uint128 public baseReward;
@@ -40,14 +43,20 @@ contract ChunkRewards is IReward, Governed {
         uint256 indexed pricingIndex, address indexed beneficiary, bytes32 indexed minerId, uint256 amount
     );
     event Donated(address indexed from, uint256 amount);
-    event MineSet(address mine);
+    /// The lease of a range ends soon; `renew` extends it. Once per lease.
+    event LeaseEnding(uint256 indexed pricingIndex, uint256 leaseEnd);
+    event RolledOver(uint256 indexed from, uint256 indexed to, uint256 amount);
     event ParametersSet(address treasury, uint256 serviceFeeRateBps, uint256 baseReward);
     event Withdrawn(address indexed account, uint256 amount);
 
     error OnlyMarket(address caller);
     error OnlyMine(address caller);
-    error AlreadySet(address mine);
-    error NothingToRelease();
+    error LeaseNotOver(uint256 pricingIndex, uint256 until);
+    error LeaseNotEnding(uint256 pricingIndex, uint256 leaseEnd);
+    error NothingToRollOver(uint256 pricingIndex);
+    error NoRangeUnderLease();
+    error NeverFilled(uint256 pricingIndex);
+    error RenewalTooSmall(uint256 value, uint256 leasePrice);
     error NothingToWithdraw(address account);
     error PaymentFailed(address account, uint256 amount);
     error AnnouncedFor(uint256 effectiveFrom);
@@ -62,12 +71,13 @@ contract ChunkRewards is IReward, Governed {
 
     Announcement public announced;
 
-    constructor(address market_, uint256 releaseSeconds_, address admin, uint256 timelock_)
+    constructor(address market_, address mine_, uint256 releaseSeconds_, address admin, uint256 timelock_)
         Governed(admin, timelock_)
     {
-        if (market_ == address(0)) revert ZeroAddress();
+        if (market_ == address(0) || mine_ == address(0)) revert ZeroAddress();
         require(releaseSeconds_ > 0, "releaseSeconds");
         market = market_;
+        mine = mine_;
         releaseSeconds = releaseSeconds_;
         treasury = admin;
     }
@@ -93,17 +103,55 @@ contract ChunkRewards is IReward, Governed {
         }
     }
 
-    /// @notice Extends the lease of a range by paying into it; anyone may.
+    /// @notice Extends the lease of a filled range by the time that the call's value buys for 8 GiB at the present price, up to one
+    /// lease from now; anyone may. What is paid is released over that time.
     function renew(uint256 pricingIndex) external payable {
+        uint256 leaseEnd = _ranges[pricingIndex].leaseEnd;
+        if (leaseEnd == 0) revert NeverFilled(pricingIndex);
+        uint256 price = IMarket(market).pricePerSector() * SECTORS_PER_PRICING;
+        uint256 bought = price == 0 ? releaseSeconds : (msg.value * releaseSeconds) / price;
+        uint256 from = leaseEnd > block.timestamp ? leaseEnd : block.timestamp;
+        uint256 until = from + bought;
+        uint256 latest = block.timestamp + releaseSeconds;
+        if (until > latest) until = latest;
+        if (until <= leaseEnd || bought == 0) revert RenewalTooSmall(msg.value, price);
         uint256 amount = _takeServiceFee(msg.value);
-        uint256 leaseEnd = _fill(pricingIndex, amount);
-        emit LeaseRenewed(pricingIndex, msg.sender, amount, leaseEnd);
+        _add(pricingIndex, amount, until - block.timestamp);
+        _ranges[pricingIndex].leaseEnd = uint40(until);
+        _ranges[pricingIndex].endAnnounced = false;
+        emit LeaseRenewed(pricingIndex, msg.sender, amount, until);
     }
 
     /// @notice Adds to the pool that base rewards come from.
     function donate() external payable {
         totalBaseReward += uint128(msg.value);
         emit Donated(msg.sender, msg.value);
+    }
+
+    /// @notice Tells that a lease ends within a twelfth of its time; anyone may, and a claim does.
+    function announceLeaseEnd(uint256 pricingIndex) external {
+        Range storage range = _ranges[pricingIndex];
+        uint40 leaseEnd = range.leaseEnd;
+        if (range.endAnnounced || leaseEnd == 0 || !_isEnding(leaseEnd)) revert LeaseNotEnding(pricingIndex, leaseEnd);
+        range.endAnnounced = true;
+        emit LeaseEnding(pricingIndex, leaseEnd);
+    }
+
+    /// @notice Moves what nobody claimed of a range, a whole further lease after its end, to the first range under lease, where
+    /// it is released like a fill. Anyone may; until then whoever still proves the range is paid from it.
+    function rollOver(uint256 pricingIndex) external {
+        Range memory range = _accrued(pricingIndex);
+        uint256 until = uint256(range.leaseEnd) + releaseSeconds;
+        if (range.leaseEnd == 0 || block.timestamp < until) revert LeaseNotOver(pricingIndex, until);
+        // The slope rounds up, so that everything was released when the lease ended.
+        uint256 amount = range.claimable;
+        if (amount == 0) revert NothingToRollOver(pricingIndex);
+        (uint64 to,) = firstRewardableChunk();
+        if (_ranges[to].leaseEnd == 0) revert NoRangeUnderLease();
+        range.claimable = 0;
+        _ranges[pricingIndex] = range;
+        _add(to, amount, releaseSeconds);
+        emit RolledOver(pricingIndex, to, amount);
     }
 
     /* ----------------------------------------------------- claiming ---------------------------------------------------- */
@@ -115,14 +163,22 @@ contract ChunkRewards is IReward, Governed {
         if (msg.sender != mine) revert OnlyMine(msg.sender);
         Range memory range = _accrued(pricingIndex);
         uint256 amount = range.claimable / 2;
+        // Nothing is lost by not writing: what accrued will accrue again.
+        if (amount == 0) return;
         range.claimable -= uint128(amount);
+        if (!range.endAnnounced && _isEnding(range.leaseEnd)) {
+            range.endAnnounced = true;
+            emit LeaseEnding(pricingIndex, range.leaseEnd);
+        }
         _ranges[pricingIndex] = range;
         uint256 base = baseReward;
         if (base > amount / 2) base = amount / 2;
-        if (base > totalBaseReward) base = totalBaseReward;
-        totalBaseReward -= uint128(base);
-        amount += base;
-        if (amount == 0) return;
+        if (base != 0) {
+            uint256 pool = totalBaseReward;
+            if (base > pool) base = pool;
+            totalBaseReward = uint128(pool - base);
+            amount += base;
+        }
         _payments[beneficiary] += amount;
         emit DistributeReward(pricingIndex, beneficiary, minerId, amount);
     }
@@ -154,7 +210,7 @@ contract ChunkRewards is IReward, Governed {
     }
 
     /// @notice First range whose lease has not ended, and the time it was asked; ranges fill in order.
-    function firstRewardableChunk() external view returns (uint64 index, uint256 timestamp) {
+    function firstRewardableChunk() public view returns (uint64 index, uint256 timestamp) {
         uint256 low = 0;
         uint256 high = 1;
         while (_hasEnded(high - 1)) {
@@ -170,14 +226,6 @@ contract ChunkRewards is IReward, Governed {
     }
 
     /* ---------------------------------------------------- governance --------------------------------------------------- */
-
-    /// @notice Names the mine contract, once.
-    function setMine(address mine_) external onlyRole(DEFAULT_ADMIN_ROLE) {
-        if (mine != address(0)) revert AlreadySet(mine);
-        if (mine_ == address(0)) revert ZeroAddress();
-        mine = mine_;
-        emit MineSet(mine_);
-    }
 
     /// @notice Announces treasury, service fee and base reward; `applyParameters` works `timelock` seconds later.
     function announceParameters(address treasury_, uint16 feeRateBps, uint128 baseReward_)
@@ -210,12 +258,18 @@ contract ChunkRewards is IReward, Governed {
     }
 
     function _fill(uint256 index, uint256 amount) private returns (uint256 leaseEnd) {
+        _add(index, amount, releaseSeconds);
+        leaseEnd = block.timestamp + releaseSeconds;
+        _ranges[index].leaseEnd = uint40(leaseEnd);
+        _ranges[index].endAnnounced = false;
+    }
+
+    /// Adds to the pool of a range, released over `duration` seconds by a slope of its own. Leaves the lease alone.
+    function _add(uint256 index, uint256 amount, uint256 duration) private {
         Range memory range = _accrued(index);
         // 2^128 wei is more than any chain's supply; the sum is checked arithmetic on uint128.
         range.locked += uint128(amount);
-        range.slope += uint128((amount + releaseSeconds - 1) / releaseSeconds);
-        leaseEnd = block.timestamp + releaseSeconds;
-        range.leaseEnd = uint40(leaseEnd);
+        range.slope += uint128((amount + duration - 1) / duration);
         _ranges[index] = range;
     }
 
@@ -230,6 +284,10 @@ contract ChunkRewards is IReward, Governed {
         range.locked -= uint128(released);
         range.claimable += uint128(released);
         range.updatedAt = uint40(block.timestamp);
+    }
+
+    function _isEnding(uint256 leaseEnd) private view returns (bool) {
+        return block.timestamp + releaseSeconds / 12 >= leaseEnd;
     }
 
     function _hasEnded(uint256 index) private view returns (bool) {

@@ -31,6 +31,8 @@ contract Flow is IFlow, Governed {
     /// estimate made in one block then suffices in the next. What is left over is not spent.
     uint256 public constant CALL_GAS_MIN = 450_000;
     uint256 public constant SUBMISSION_GAS_MIN = 150_000;
+    /// Sectors of the smallest flow that can be mined: one load.
+    uint256 private constant SECTORS_PER_LOAD = 1024;
     /// Flow roots kept by epoch.
     uint256 public constant ROOT_HISTORY = 1000;
 
@@ -40,6 +42,7 @@ contract Flow is IFlow, Governed {
         keccak256("Submit(bytes32 identity,uint256 length,uint256 nonce,uint256 deadline)");
 
     address public immutable market;
+    /// @inheritdoc IFlow
     uint256 public immutable blocksPerEpoch;
     uint256 public immutable firstBlock;
     uint256 public constant deployDelay = 0;
@@ -52,6 +55,7 @@ contract Flow is IFlow, Governed {
         uint64 submissionIndex;
         uint64 epoch;
         bool paused;
+        uint48 minableEpochs;
     }
 
     Cursor private _cursor;
@@ -196,10 +200,19 @@ contract Flow is IFlow, Governed {
         _makeContexts(count);
     }
 
-    /// @notice Makes every context that is due and returns the newest; miners use it with eth_call.
+    /// @inheritdoc IFlow
     function makeContextWithResult() external returns (MineContext memory) {
         _makeContexts(type(uint256).max);
         return _context;
+    }
+
+    /// @inheritdoc IFlow
+    function contextForAnswer(bytes32 sealedContextDigest)
+        external
+        returns (MineContext memory, EpochRange memory, uint256)
+    {
+        _makeContexts(type(uint256).max);
+        return (_context, _epochRanges[sealedContextDigest], _cursor.minableEpochs);
     }
 
     /// @notice The recorded range that holds `position`.
@@ -221,6 +234,11 @@ contract Flow is IFlow, Governed {
 
     function epoch() external view returns (uint256) {
         return _cursor.epoch;
+    }
+
+    /// @notice Epochs so far that could be mined (see `contextForAnswer`).
+    function minableEpochs() external view returns (uint256) {
+        return _cursor.minableEpochs;
     }
 
     function epochStartPosition() external view returns (uint128) {
@@ -446,6 +464,7 @@ contract Flow is IFlow, Governed {
             uint256 skipTo = (oldest - 1 - firstBlock) / blocksPerEpoch;
             next = skipTo > due ? due : skipTo;
         }
+        uint256 minable = _cursor.minableEpochs;
         for (uint256 n = next; n <= due; ++n) {
             blockDigest = BlockHash.hashOf(firstBlock + n * blocksPerEpoch);
             if (blockDigest == bytes32(0)) {
@@ -453,6 +472,7 @@ contract Flow is IFlow, Governed {
                 digest = EMPTY_HASH;
             } else {
                 digest = keccak256(abi.encode(blockDigest, flowRoot, flowLength));
+                if (flowLength >= SECTORS_PER_LOAD) ++minable;
                 if (flowLength > start) {
                     _epochRanges[digest] = EpochRange(start, uint128(flowLength));
                     _epochHistory.push(EpochRangeWithContextDigest(start, uint128(flowLength), digest));
@@ -464,6 +484,7 @@ contract Flow is IFlow, Governed {
         }
         _epochStart = start;
         _cursor.epoch = uint64(due);
+        _cursor.minableEpochs = uint48(minable);
         _context = MineContext(due, firstBlock + due * blocksPerEpoch, flowRoot, flowLength, blockDigest, digest);
     }
 

@@ -3,6 +3,8 @@ export * from './follower.ts';
 export { chunkRewardsAbi } from './generated/chunk-rewards-abi.ts';
 export { fixedPriceMarketAbi } from './generated/fixed-price-market-abi.ts';
 export { flowAbi } from './generated/flow-abi.ts';
+export { idBondsAbi } from './generated/id-bonds-abi.ts';
+export { poraMineAbi } from './generated/pora-mine-abi.ts';
 export * from './reader.ts';
 export * from './types.ts';
 export * from './writer.ts';

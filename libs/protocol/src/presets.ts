@@ -7,6 +7,23 @@ export type Preset = {
   pricePerSectorWei: bigint;
   releaseSeconds: number;
   batchSubmitMax: number;
+  mine: MinePreset;
+};
+
+/** Start values of PoraMine. Blocks are the chain's; governance changes them later. */
+export type MinePreset = {
+  /** Blocks after the start of a subtask in which answers count. */
+  targetMineBlocks: number;
+  targetSubmissions: number;
+  difficultyAdjustRatio: number;
+  subtaskCount: number;
+  subtaskInterval: number;
+  maxShards: number;
+  minDifficulty: bigint;
+  /** Seals that an unsharded miner hashes for one answer, on average. */
+  difficulty: bigint;
+  /** Wei that every miner id reserves. */
+  idBondWei: bigint;
 };
 
 export const DEVNET: Preset = {
@@ -17,6 +34,17 @@ export const DEVNET: Preset = {
   pricePerSectorWei: 30_733_644_962n,
   releaseSeconds: 86_400,
   batchSubmitMax: 100,
+  mine: {
+    targetMineBlocks: 15,
+    targetSubmissions: 2,
+    difficultyAdjustRatio: 20,
+    subtaskCount: 1,
+    subtaskInterval: 0,
+    maxShards: 256,
+    minDifficulty: 64n,
+    difficulty: 100_000n,
+    idBondWei: 10n ** 18n,
+  },
 };
 
 export const MAINNET: Preset = {
@@ -27,6 +55,17 @@ export const MAINNET: Preset = {
   pricePerSectorWei: 30_733_644_962n,
   releaseSeconds: 32_140_800,
   batchSubmitMax: 100,
+  mine: {
+    targetMineBlocks: 250,
+    targetSubmissions: 100,
+    difficultyAdjustRatio: 20,
+    subtaskCount: 4,
+    subtaskInterval: 800,
+    maxShards: 256,
+    minDifficulty: 1000n,
+    difficulty: 1_000_000n,
+    idBondWei: 10n ** 18n,
+  },
 };
 
 export const PRESETS = { devnet: DEVNET, mainnet: MAINNET } as const;

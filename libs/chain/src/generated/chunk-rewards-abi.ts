@@ -8,6 +8,11 @@ export const chunkRewardsAbi = [
         "type": "address"
       },
       {
+        "internalType": "address",
+        "name": "mine_",
+        "type": "address"
+      },
+      {
         "internalType": "uint256",
         "name": "releaseSeconds_",
         "type": "uint256"
@@ -61,17 +66,6 @@ export const chunkRewardsAbi = [
   {
     "inputs": [
       {
-        "internalType": "address",
-        "name": "mine",
-        "type": "address"
-      }
-    ],
-    "name": "AlreadySet",
-    "type": "error"
-  },
-  {
-    "inputs": [
-      {
         "internalType": "uint256",
         "name": "effectiveFrom",
         "type": "uint256"
@@ -81,8 +75,62 @@ export const chunkRewardsAbi = [
     "type": "error"
   },
   {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "pricingIndex",
+        "type": "uint256"
+      },
+      {
+        "internalType": "uint256",
+        "name": "leaseEnd",
+        "type": "uint256"
+      }
+    ],
+    "name": "LeaseNotEnding",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "pricingIndex",
+        "type": "uint256"
+      },
+      {
+        "internalType": "uint256",
+        "name": "until",
+        "type": "uint256"
+      }
+    ],
+    "name": "LeaseNotOver",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "pricingIndex",
+        "type": "uint256"
+      }
+    ],
+    "name": "NeverFilled",
+    "type": "error"
+  },
+  {
     "inputs": [],
-    "name": "NothingToRelease",
+    "name": "NoRangeUnderLease",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "pricingIndex",
+        "type": "uint256"
+      }
+    ],
+    "name": "NothingToRollOver",
     "type": "error"
   },
   {
@@ -132,6 +180,22 @@ export const chunkRewardsAbi = [
       }
     ],
     "name": "PaymentFailed",
+    "type": "error"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "value",
+        "type": "uint256"
+      },
+      {
+        "internalType": "uint256",
+        "name": "leasePrice",
+        "type": "uint256"
+      }
+    ],
+    "name": "RenewalTooSmall",
     "type": "error"
   },
   {
@@ -224,6 +288,25 @@ export const chunkRewardsAbi = [
         "type": "uint256"
       },
       {
+        "indexed": false,
+        "internalType": "uint256",
+        "name": "leaseEnd",
+        "type": "uint256"
+      }
+    ],
+    "name": "LeaseEnding",
+    "type": "event"
+  },
+  {
+    "anonymous": false,
+    "inputs": [
+      {
+        "indexed": true,
+        "internalType": "uint256",
+        "name": "pricingIndex",
+        "type": "uint256"
+      },
+      {
         "indexed": true,
         "internalType": "address",
         "name": "payer",
@@ -243,19 +326,6 @@ export const chunkRewardsAbi = [
       }
     ],
     "name": "LeaseRenewed",
-    "type": "event"
-  },
-  {
-    "anonymous": false,
-    "inputs": [
-      {
-        "indexed": false,
-        "internalType": "address",
-        "name": "mine",
-        "type": "address"
-      }
-    ],
-    "name": "MineSet",
     "type": "event"
   },
   {
@@ -331,6 +401,31 @@ export const chunkRewardsAbi = [
       }
     ],
     "name": "RoleRevoked",
+    "type": "event"
+  },
+  {
+    "anonymous": false,
+    "inputs": [
+      {
+        "indexed": true,
+        "internalType": "uint256",
+        "name": "from",
+        "type": "uint256"
+      },
+      {
+        "indexed": true,
+        "internalType": "uint256",
+        "name": "to",
+        "type": "uint256"
+      },
+      {
+        "indexed": false,
+        "internalType": "uint256",
+        "name": "amount",
+        "type": "uint256"
+      }
+    ],
+    "name": "RolledOver",
     "type": "event"
   },
   {
@@ -428,6 +523,19 @@ export const chunkRewardsAbi = [
       }
     ],
     "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "pricingIndex",
+        "type": "uint256"
+      }
+    ],
+    "name": "announceLeaseEnd",
+    "outputs": [],
+    "stateMutability": "nonpayable",
     "type": "function"
   },
   {
@@ -753,6 +861,11 @@ export const chunkRewardsAbi = [
             "internalType": "uint40",
             "name": "leaseEnd",
             "type": "uint40"
+          },
+          {
+            "internalType": "bool",
+            "name": "endAnnounced",
+            "type": "bool"
           }
         ],
         "internalType": "struct ChunkRewards.Range",
@@ -761,6 +874,19 @@ export const chunkRewardsAbi = [
       }
     ],
     "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "uint256",
+        "name": "pricingIndex",
+        "type": "uint256"
+      }
+    ],
+    "name": "rollOver",
+    "outputs": [],
+    "stateMutability": "nonpayable",
     "type": "function"
   },
   {
@@ -774,19 +900,6 @@ export const chunkRewardsAbi = [
       }
     ],
     "stateMutability": "view",
-    "type": "function"
-  },
-  {
-    "inputs": [
-      {
-        "internalType": "address",
-        "name": "mine_",
-        "type": "address"
-      }
-    ],
-    "name": "setMine",
-    "outputs": [],
-    "stateMutability": "nonpayable",
     "type": "function"
   },
   {

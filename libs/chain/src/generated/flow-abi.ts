@@ -746,6 +746,79 @@ export const flowAbi = [
     "type": "function"
   },
   {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "sealedContextDigest",
+        "type": "bytes32"
+      }
+    ],
+    "name": "contextForAnswer",
+    "outputs": [
+      {
+        "components": [
+          {
+            "internalType": "uint256",
+            "name": "epoch",
+            "type": "uint256"
+          },
+          {
+            "internalType": "uint256",
+            "name": "mineStart",
+            "type": "uint256"
+          },
+          {
+            "internalType": "bytes32",
+            "name": "flowRoot",
+            "type": "bytes32"
+          },
+          {
+            "internalType": "uint256",
+            "name": "flowLength",
+            "type": "uint256"
+          },
+          {
+            "internalType": "bytes32",
+            "name": "blockDigest",
+            "type": "bytes32"
+          },
+          {
+            "internalType": "bytes32",
+            "name": "digest",
+            "type": "bytes32"
+          }
+        ],
+        "internalType": "struct MineContext",
+        "name": "",
+        "type": "tuple"
+      },
+      {
+        "components": [
+          {
+            "internalType": "uint128",
+            "name": "start",
+            "type": "uint128"
+          },
+          {
+            "internalType": "uint128",
+            "name": "end",
+            "type": "uint128"
+          }
+        ],
+        "internalType": "struct EpochRange",
+        "name": "",
+        "type": "tuple"
+      },
+      {
+        "internalType": "uint256",
+        "name": "",
+        "type": "uint256"
+      }
+    ],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  },
+  {
     "inputs": [],
     "name": "deployDelay",
     "outputs": [
@@ -1099,6 +1172,19 @@ export const flowAbi = [
         "internalType": "address",
         "name": "",
         "type": "address"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [],
+    "name": "minableEpochs",
+    "outputs": [
+      {
+        "internalType": "uint256",
+        "name": "",
+        "type": "uint256"
       }
     ],
     "stateMutability": "view",
