@@ -16,8 +16,8 @@ export interface LogSink {
   progress(): BlockRef | undefined;
   /** The highest remembered block below `number`, for walking back. */
   previousBlock(number: number): BlockRef | undefined;
-  /** The submission that must come next. */
-  nextSeq(): number;
+  /** The submission that must come next; undefined when the first one seen may be any. */
+  nextSeq(): number | undefined;
   /** `blocks` ascend; the last one is the new progress. One atomic, durable step. */
   apply(batch: { submissions: Submission[]; blocks: BlockRef[] }): Promise<void>;
   /** Undoes everything above `block`; undefined means everything. One atomic, durable step. */
@@ -162,7 +162,7 @@ export class LogFollower {
   #checkOrder(submissions: Submission[]): void {
     let expected = this.#deps.sink.nextSeq();
     for (const { seq } of submissions) {
-      if (seq !== expected) {
+      if (expected !== undefined && seq !== expected) {
         throw new CodedError({
           code: 'CHAIN_LOG_GAP',
           kind: 'conflict',
@@ -171,7 +171,7 @@ export class LogFollower {
           details: { seq, expected },
         });
       }
-      expected++;
+      expected = seq + 1;
     }
   }
 

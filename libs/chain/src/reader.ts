@@ -1,5 +1,11 @@
 import { type Address, parseAddress, parseHash32, positionFromBigint, toTxSeq } from '@cairn/base';
-import { BlockNotFoundError, createPublicClient, http, parseEventLogs } from 'viem';
+import {
+  BlockNotFoundError,
+  createPublicClient,
+  http,
+  parseEventLogs,
+  TransactionNotFoundError,
+} from 'viem';
 import { chainError } from './errors.ts';
 import { flowAbi } from './generated/flow-abi.ts';
 import type { BlockHeader, ChainReader, Submission } from './types.ts';
@@ -88,6 +94,19 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
             args: [BigInt(seq)],
           })
           .then((root) => parseHash32(root)),
+      ),
+    transactionSender: (hash) =>
+      guard(
+        client.getTransaction({ hash }).then(
+          ({ from, blockHash }) =>
+            blockHash
+              ? { sender: parseAddress(from), blockHash: parseHash32(blockHash) }
+              : undefined,
+          (error: unknown) => {
+            if (error instanceof TransactionNotFoundError) return undefined;
+            throw error;
+          },
+        ),
       ),
     hasFlow: () =>
       guard(client.getCode({ address: flow }).then((code) => code !== undefined && code !== '0x')),

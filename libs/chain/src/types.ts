@@ -34,6 +34,8 @@ export interface ChainReader {
   /** `Submit` events of blocks [fromBlock, toBlock], in order. */
   submissions(range: { fromBlock: number; toBlock: number }): Promise<Submission[]>;
   flowRootByTxSeq(seq: number): Promise<Hash32>;
+  /** The account that signed a transaction, and the block it stands in; undefined while no block has it. */
+  transactionSender(txHash: Hash32): Promise<{ sender: Address; blockHash: Hash32 } | undefined>;
   /** True when there is code at the flow address. */
   hasFlow(): Promise<boolean>;
 }

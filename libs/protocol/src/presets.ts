@@ -76,5 +76,7 @@ export const PORTS = {
   nodeAdmin: 5679,
   nodeP2p: 1234,
   indexer: 12345,
+  kv: 6789,
+  kvAdmin: 6790,
   chain: 8545,
 } as const;

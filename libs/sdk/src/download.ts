@@ -9,7 +9,6 @@ import { type Kernels, segmentRootOf } from '@cairn/kernels';
 import { segmentLeafCount, verifySegmentSiblings } from '@cairn/merkle';
 import {
   BYTES_PER_SEGMENT,
-  type FileInfo,
   SECTORS_PER_SEGMENT,
   type SegmentFrame,
   shardHolds,
@@ -31,6 +30,8 @@ export type DownloadOptions = {
   /** A segment has been written to the sink. */
   onSegment?: ((segmentIndex: number) => void) | undefined;
   inFlightMax?: number | undefined;
+  /** What the chain says of the file. Without it the nodes are believed about its size, which a root does not cover. */
+  submission?: { txSeq: number; size: number; startSector: number } | undefined;
   /** How long a node may take for a run of 8 segments before another is asked, default 15 s. */
   requestTimeoutMs?: number | undefined;
 };
@@ -69,12 +70,12 @@ export async function downloadFile(
   const nodes = await deps.directory.holding(root, signal);
   if (nodes.length === 0) throw notFound(root);
   const sources = new Sources(nodes);
-  const info = await askInfo(sources, root, signal);
-  const { size, seq: txSeq, startEntryIndex } = info.tx;
+  const { txSeq, size, startSector } =
+    options.submission ?? (await askSubmission(sources, root, signal));
   const range = checkedRange(options.range, size);
   const target = typeof sink === 'function' ? await sink(size) : sink;
   const file = { root, size, txSeq };
-  const first = Math.floor(startEntryIndex / SECTORS_PER_SEGMENT);
+  const first = Math.floor(startSector / SECTORS_PER_SEGMENT);
   let written = 0;
   const totalBytes = range.end - range.start;
 
@@ -137,7 +138,7 @@ export async function storedSize(
 ): Promise<number> {
   const nodes = await directory.holding(root, signal);
   if (nodes.length === 0) throw notFound(root);
-  return (await askInfo(new Sources(nodes), root, signal)).tx.size;
+  return (await askSubmission(new Sources(nodes), root, signal)).size;
 }
 
 type Run = { index: number; count: number; stride: number };
@@ -224,16 +225,19 @@ async function verify(
   );
 }
 
-async function askInfo(
+async function askSubmission(
   sources: Sources,
   root: DataRoot,
   signal: AbortSignal | undefined,
-): Promise<FileInfo> {
+): Promise<{ txSeq: number; size: number; startSector: number }> {
   let last: unknown;
   for (const node of sources.all) {
     try {
       const info = await node.client.getFileInfo(root, true, { signal, timeoutMs: 10_000 });
-      if (info?.tx.dataMerkleRoot === root) return info;
+      if (info?.tx.dataMerkleRoot === root) {
+        const { seq: txSeq, size, startEntryIndex: startSector } = info.tx;
+        return { txSeq, size, startSector };
+      }
     } catch (error) {
       signal?.throwIfAborted();
       last = error;

@@ -102,3 +102,39 @@ export function startIndexer(
     ...extra,
   ]);
 }
+
+/** A KV node on free ports that watches `streamIds` and asks these storage nodes for batches. */
+export function startKvNode(
+  chain: { rpcUrl: string; deployment: Deployment },
+  dataDir: string,
+  options: {
+    nodeUrls: readonly string[];
+    streamIds?: readonly string[];
+    extra?: readonly string[];
+  },
+): Promise<TestProcess> {
+  return startProcess('apps/kv-node/src/main.ts', [
+    '--data-dir',
+    dataDir,
+    '--chain-rpc-url',
+    chain.rpcUrl,
+    '--flow-address',
+    chain.deployment.contracts.flow,
+    '--nodes',
+    options.nodeUrls.join(','),
+    '--stream-ids',
+    (options.streamIds ?? []).join(','),
+    '--rpc-port',
+    '0',
+    '--admin-port',
+    '0',
+    '--confirmation-blocks',
+    '0',
+    '--poll-ms',
+    '50',
+    '--log-level',
+    'warn',
+    '--ready-json',
+    ...(options.extra ?? []),
+  ]);
+}
