@@ -1,7 +1,7 @@
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
-const port = z.coerce.number().int().min(0).max(65_535);
+const port = z.number().int().min(0).max(65_535);
 
 /** Settings of the storage node; flags are the kebab case of these names, variables `CAIRN_NODE_` and upper snake case. */
 export const nodeConfigSchema = z.object({
@@ -72,6 +72,13 @@ export const nodeConfigSchema = z.object({
     .max(1024)
     .default(16)
     .describe('upload requests hashed and written at once'),
+  writersWaitingMax: z
+    .number()
+    .int()
+    .min(0)
+    .max(100_000)
+    .default(1024)
+    .describe('upload requests that wait their turn; beyond it they are told to come back'),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

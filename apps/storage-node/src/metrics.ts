@@ -1,8 +1,21 @@
 import { Metrics } from '@cairn/telemetry';
 
+/** Values that are read when somebody asks for the metrics. */
+export type NodeGauges = {
+  syncBlock: () => number;
+  headBlock: () => number;
+  submissions: () => number;
+  filesReceiving: () => number;
+  poolBytes: () => number;
+  storeSegments: () => number;
+  storeQuarantinedBlocks: () => number;
+  diskFreeBytes: () => number;
+};
+
 /** Every metric of the storage node. */
 export function createNodeMetrics() {
   const metrics = new Metrics('storage_node');
+  const gauge = metrics.gauge.bind(metrics);
   return {
     metrics,
     rpcSeconds: metrics.histogram('rpc_call_seconds', 'Time of JSON-RPC calls', [
@@ -10,7 +23,30 @@ export function createNodeMetrics() {
       'outcome',
     ]),
     ingestBytes: metrics.counter('ingest_stored_bytes_total', 'Segment bytes made durable'),
+    ingestSegments: metrics.counter<'outcome'>(
+      'ingest_segments_total',
+      'Segments received, by what became of them',
+      ['outcome'],
+    ),
     filesFinalized: metrics.counter('files_finalized_total', 'Files finalized'),
+    watch(read: NodeGauges): void {
+      gauge('sync_block', 'Last processed block', read.syncBlock);
+      gauge('sync_head_block', 'Head of the chain as last seen', read.headBlock);
+      gauge('sync_submissions', 'Submissions in the log', read.submissions);
+      gauge('files_receiving', 'Files that still lack segments', read.filesReceiving);
+      gauge('pool_bytes', 'Bytes of segments that wait for their log entry', read.poolBytes);
+      gauge('store_segments', 'Segments stored', read.storeSegments);
+      gauge(
+        'store_quarantined_blocks',
+        'Blocks of 4 KiB found damaged',
+        read.storeQuarantinedBlocks,
+      );
+      gauge(
+        'store_disk_free_bytes',
+        'Room left on the disk of the data folder',
+        read.diskFreeBytes,
+      );
+    },
   };
 }
 export type NodeMetrics = ReturnType<typeof createNodeMetrics>;

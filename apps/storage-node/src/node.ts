@@ -1,13 +1,14 @@
 // Composition root of the storage node: builds the parts in dependency order, stops them in reverse. No logic.
 import { createHash, randomBytes } from 'node:crypto';
+import { statfsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError, type Logger, systemClock } from '@cairn/base';
+import { CodedError, errorMessage, type Logger, Loop, systemClock } from '@cairn/base';
 import { createChainReader, LogFollower } from '@cairn/chain';
 import { createHashPool, loadNodeKernels } from '@cairn/kernels/node';
 import { assertShardConfig, type ShardConfig } from '@cairn/protocol';
 import { HttpServer } from '@cairn/rpc/node';
-import { openDatabase, SegmentStore } from '@cairn/store';
+import { type Disk, openDatabase, SegmentStore, storeError } from '@cairn/store';
 import { NodeLogSink } from './chain/log-sink.ts';
 import { waitForNetwork } from './chain/network.ts';
 import type { NodeConfig } from './config.ts';
@@ -23,6 +24,8 @@ import { NodeDatabase } from './store/node-database.ts';
 import { MIGRATIONS } from './store/schema.ts';
 
 export const VERSION = '0.1.0';
+/** Between attempts to finalize files that could not be, because the disk was full for example. */
+const SETTLE_INTERVAL_MS = 2000;
 
 export type StorageNode = AsyncDisposable & {
   url: string;
@@ -33,8 +36,14 @@ export type StorageNode = AsyncDisposable & {
   stop(): Promise<void>;
 };
 
+export type StorageNodeDeps = {
+  log: Logger;
+  /** Where the volumes are; tests inject one that fails. */
+  disk?: Disk | undefined;
+};
+
 export async function startStorageNode(
-  deps: { log: Logger },
+  deps: StorageNodeDeps,
   config: NodeConfig,
   signal?: AbortSignal,
 ): Promise<StorageNode> {
@@ -51,14 +60,16 @@ export async function startStorageNode(
   );
   const metrics = createNodeMetrics();
 
-  await mkdir(config.dataDir, { recursive: true });
+  await mkdir(config.dataDir, { recursive: true }).catch((error: unknown) => {
+    throw storeError(error, config.dataDir);
+  });
   const db = stack.adopt(openDatabase(join(config.dataDir, 'node.db'), MIGRATIONS), (opened) => {
     opened.close();
   });
   const database = new NodeDatabase(db, kernels);
   const segments = stack.adopt(
     await SegmentStore.open(
-      { db, log: log.child({ component: 'store' }) },
+      { db, log: log.child({ component: 'store' }), disk: deps.disk },
       {
         dir: config.dataDir,
         segmentsPerVolume: config.segmentsPerVolume,
@@ -96,8 +107,9 @@ export async function startStorageNode(
       kernels,
       log: log.child({ component: 'ingest' }),
       onStored: (bytes) => metrics.ingestBytes.add({}, bytes),
+      onSegments: (outcome, count) => metrics.ingestSegments.add({ outcome }, count),
     },
-    { writersMax: config.writersMax, waitingMax: 1024 },
+    { writersMax: config.writersMax, waitingMax: config.writersWaitingMax },
   );
   const sink = new NodeLogSink({
     database,
@@ -173,12 +185,23 @@ export async function startStorageNode(
   }
   follower.start();
   stack.defer(() => follower.stop());
-  metrics.metrics.gauge(
-    'sync_block',
-    'Last processed block',
-    () => database.progress()?.number ?? 0,
-  );
-  metrics.metrics.gauge('store_segments', 'Segments stored', () => segments.stats().segments);
+  const settling = new Loop(() => files.retry(), {
+    name: 'settle files',
+    intervalMs: SETTLE_INTERVAL_MS,
+    onError: (error) => log.warn({ error: errorMessage(error) }, 'files cannot be finalized yet'),
+  });
+  settling.start();
+  stack.defer(() => settling.stop());
+  metrics.watch({
+    syncBlock: () => database.progress()?.number ?? 0,
+    headBlock: () => follower.head,
+    submissions: () => database.submissions.nextSeq,
+    filesReceiving: () => database.submissions.receivingCount,
+    poolBytes: () => pool.bytes,
+    storeSegments: () => segments.stats().segments,
+    storeQuarantinedBlocks: () => segments.stats().quarantined,
+    diskFreeBytes: () => freeBytes(config.dataDir),
+  });
   log.info(
     {
       url: server.url,
@@ -219,6 +242,12 @@ function bindShard(database: NodeDatabase, shard: string): void {
       hint: 'start with the shard of the folder, or with an empty folder',
     });
   }
+}
+
+/** Room that an ordinary user has on the disk of a folder. */
+function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 /** A name for this node that lives as long as its folder. */

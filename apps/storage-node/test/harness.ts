@@ -4,6 +4,7 @@ import { loadKernels } from '@cairn/kernels';
 import { type FileTree, fileTreeOfBytes, segmentCounts, segmentDataBytes } from '@cairn/merkle';
 import type { SegmentFrame, SegmentWithProof } from '@cairn/protocol';
 import { createNodeClient, type NodeClient } from '@cairn/rpc';
+import type { Disk } from '@cairn/store';
 import { startTestChain, type TestChain, temporaryFolder, waitFor } from '@cairn/testkit';
 import { nodeConfigSchema } from '../src/config.ts';
 import { type StorageNode, startStorageNode } from '../src/node.ts';
@@ -37,6 +38,7 @@ export const jsonSegment = (file: TestFile, index: number): SegmentWithProof => 
   fileSize: file.bytes.length,
 });
 
+export type TestNode = StorageNode & { client: NodeClient; dir: string };
 export type TestNetwork = AsyncDisposable & {
   chain: TestChain;
   writer: FlowWriter;
@@ -45,7 +47,10 @@ export type TestNetwork = AsyncDisposable & {
     shard?: string;
     dir?: string;
     poolBytes?: number;
-  }): Promise<StorageNode & { client: NodeClient; dir: string }>;
+    writersMax?: number;
+    writersWaitingMax?: number;
+    disk?: Disk;
+  }): Promise<TestNode>;
   submit(file: TestFile): Promise<number>;
 };
 
@@ -77,8 +82,10 @@ export async function startTestNetwork(): Promise<TestNetwork> {
         kernels: 'wasm',
         shard: options.shard ?? '0/1',
         poolBytes: options.poolBytes ?? 64 * 1024 * 1024,
+        writersMax: options.writersMax,
+        writersWaitingMax: options.writersWaitingMax,
       });
-      const node = await startStorageNode({ log: silentLogger }, config);
+      const node = await startStorageNode({ log: silentLogger, disk: options.disk }, config);
       stack.defer(() => node.stop());
       return Object.assign(node, { client: createNodeClient(node.url), dir });
     },
@@ -99,3 +106,42 @@ export const finalized = (client: NodeClient, seq: number): Promise<unknown> =>
     timeoutMs: 10_000,
     what: `submission ${seq} finalized`,
   });
+
+type RpcAnswer = { result?: unknown; error?: unknown };
+async function call(url: string, method: string, params: readonly unknown[]): Promise<RpcAnswer> {
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+  const response = await fetch(url, { method: 'POST', body });
+  if (response.status !== 200) throw new Error(`${method}: HTTP ${response.status}`);
+  return (await response.json()) as RpcAnswer;
+}
+
+/** The error object of a call, exactly as it came; undefined when there was none. */
+export const rpcError = async (
+  url: string,
+  method: string,
+  params: readonly unknown[],
+): Promise<unknown> => (await call(url, method, params)).error;
+
+/** The result of a call that must succeed. */
+export async function rpcResult(
+  url: string,
+  method: string,
+  params: readonly unknown[],
+): Promise<unknown> {
+  const { result, error } = await call(url, method, params);
+  if (error !== undefined) throw new Error(`${method}: ${JSON.stringify(error)}`);
+  return result;
+}
+
+/** Everything that grows when a node keeps something. */
+export async function stored(node: TestNode): Promise<Record<string, string | undefined>> {
+  const all = (await rpcResult(node.adminUrl, 'admin_getMetrics', ['storage_node_'])) as Record<
+    string,
+    string
+  >;
+  return Object.fromEntries(
+    ['store_segments', 'ingest_stored_bytes_total', 'pool_bytes', 'files_finalized_total'].map(
+      (name) => [name, all[`storage_node_${name}`]],
+    ),
+  );
+}

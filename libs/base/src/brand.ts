@@ -1,8 +1,10 @@
 import { CodedError } from './errors.ts';
 
 declare const brand: unique symbol;
-/** A `T` that cannot be mixed up with another brand at compile time. */
-export type Brand<T, Name extends string> = T & { readonly [brand]: Name };
+/** A `T` that cannot be mixed up with another brand at compile time. A brand of a brand is assignable to the outer one. */
+export type Brand<T, Name extends string> = T & {
+  readonly [brand]: { readonly [K in Name]: true };
+};
 
 export type Hex = `0x${string}`;
 /** 32 bytes as `0x` + 64 lowercase digits. */

@@ -5,7 +5,8 @@ export type { Database, Statement } from 'better-sqlite3';
 
 /**
  * Opens (creates) a SQLite database in WAL mode with full syncs, held exclusively by this process, and brings it to the
- * newest migration. `migrations[i]` leads from version i to i + 1. Throws `STORE_LOCKED`, `STORE_NEWER`, `STORE_CORRUPT`.
+ * newest migration. `migrations[i]` leads from version i to i + 1. Throws `STORE_LOCKED`,
+ * `STORE_NEWER`, `STORE_CORRUPT`, `STORE_DISK_FULL`, `STORE_DENIED`.
  */
 export function openDatabase(path: string, migrations: readonly string[]): Database {
   let db: Database | undefined;
@@ -37,12 +38,13 @@ export function openDatabase(path: string, migrations: readonly string[]): Datab
     return db;
   } catch (error) {
     db?.close();
-    throw databaseError(error, path);
+    throw storeError(error, path);
   }
 }
 
-/** Our error for what SQLite throws. */
-export function databaseError(error: unknown, path: string): unknown {
+/** Our error for what SQLite or the file system throws; anything else comes back as it is. */
+export function storeError(error: unknown, path: string): unknown {
+  if (error instanceof CodedError) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (code === 'SQLITE_BUSY' || code === 'SQLITE_LOCKED') {
     return new CodedError({
@@ -53,7 +55,25 @@ export function databaseError(error: unknown, path: string): unknown {
       cause: error,
     });
   }
-  if (code === 'SQLITE_FULL' || code.startsWith('SQLITE_IOERR_WRITE')) return diskFull(error);
+  if (DISK_FULL.has(code)) return diskFull(error);
+  if (code.startsWith('SQLITE_IOERR') || code === 'EIO') {
+    return new CodedError({
+      code: 'STORE_IO',
+      kind: 'unavailable',
+      message: `the disk of ${path} fails: ${errorMessage(error)}`,
+      hint: 'look at the system log; what was acknowledged before is still there',
+      cause: error,
+    });
+  }
+  if (DENIED.has(code)) {
+    return new CodedError({
+      code: 'STORE_DENIED',
+      kind: 'invalid',
+      message: `${path} cannot be used: ${errorMessage(error)}`,
+      hint: 'give a folder that this user may write to',
+      cause: error,
+    });
+  }
   if (code === 'SQLITE_CORRUPT' || code === 'SQLITE_NOTADB') {
     return new CodedError({
       code: 'STORE_CORRUPT',
@@ -66,8 +86,19 @@ export function databaseError(error: unknown, path: string): unknown {
   return error;
 }
 
+const DISK_FULL = new Set(['ENOSPC', 'EDQUOT', 'SQLITE_FULL']);
+const DENIED = new Set([
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENOTDIR',
+  'EEXIST',
+  'SQLITE_CANTOPEN',
+  'SQLITE_READONLY',
+]);
+
 /** The typed error of a full disk. */
-export function diskFull(cause: unknown): CodedError {
+function diskFull(cause: unknown): CodedError {
   return new CodedError({
     code: 'STORE_DISK_FULL',
     kind: 'exhausted',

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 
 /** One open file. Positions and lengths in bytes. */
 export interface DiskFile {
@@ -14,6 +14,9 @@ export interface DiskFile {
 
 /** Files, injected so that tests can tear, fill and lose them. */
 export interface Disk {
+  /** Makes a folder and those above it; one that exists is fine. */
+  createFolder(path: string): Promise<void>;
+  /** Opens a file for reading and writing, making it when it is not there. */
   open(path: string): Promise<DiskFile>;
 }
 
@@ -71,6 +74,9 @@ class NodeFile implements DiskFile {
 
 /** The file system. */
 export const nodeDisk: Disk = {
+  async createFolder(path) {
+    await mkdir(path, { recursive: true });
+  },
   async open(path) {
     // 'a+' would ignore positions on Linux; create first, then open for reading and writing.
     await (await open(path, 'a')).close();

@@ -21,6 +21,8 @@ export class MemoryDisk implements Disk {
     this.#random = seededRandom(seed);
   }
 
+  async createFolder(): Promise<void> {}
+
   async open(path: string): Promise<DiskFile> {
     const content = this.#files.get(path) ?? { durable: new Uint8Array(0), pending: [], length: 0 };
     this.#files.set(path, content);

@@ -11,11 +11,10 @@
  * Recovery: SQLite's own. Slots in use are exactly those in the table; a free slot is reused only after the commit that
  * freed it. Volumes are sparse until written, so `du` follows the ledger.
  */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { assert, CodedError, equalBytes, type Logger } from '@cairn/base';
+import { assert, CodedError, equalBytes, errorMessage, type Logger } from '@cairn/base';
 import type { Database } from 'better-sqlite3';
-import { databaseError, diskFull } from './database.ts';
+import { storeError } from './database.ts';
 import { type Disk, type DiskFile, nodeDisk } from './disk.ts';
 import {
   BLOCK_BYTES,
@@ -63,8 +62,13 @@ export const SEGMENT_STORE_SCHEMA = `
 `;
 
 type Row = { slot: number; presence: Presence; checksums: Uint32Array };
-/** What one group will commit: rows (null = deleted), slots it took, volumes it wrote to. */
-type Stage = { rows: Map<number, Row | null>; taken: Set<number>; touched: Set<number> };
+/** What one group will commit: rows, rows that go (with their slots), slots it took, volumes it wrote to. */
+type Stage = {
+  rows: Map<number, Row | null>;
+  removed: Map<number, number>;
+  taken: Set<number>;
+  touched: Set<number>;
+};
 /** Sectors [start, end) of one segment. */
 export type SectorRange = { segmentIndex: number; startSector: number; endSector: number };
 
@@ -112,7 +116,8 @@ export class SegmentStore {
     >('SELECT slot, presence, checksums FROM segment WHERE segment_index = ?');
     this.#upsert = this.#db.prepare(
       `INSERT INTO segment VALUES (?, ?, ?, ?)
-       ON CONFLICT (segment_index) DO UPDATE SET presence = excluded.presence, checksums = excluded.checksums`,
+       ON CONFLICT (segment_index) DO UPDATE
+       SET slot = excluded.slot, presence = excluded.presence, checksums = excluded.checksums`,
     );
     this.#delete = this.#db.prepare('DELETE FROM segment WHERE segment_index = ?');
     this.#insertQuarantine = this.#db.prepare('INSERT INTO quarantine VALUES (?, ?, unixepoch())');
@@ -121,7 +126,7 @@ export class SegmentStore {
   /** Opens the store of `dir`. The database must contain `SEGMENT_STORE_SCHEMA`. */
   static async open(deps: SegmentStoreDeps, options: SegmentStoreOptions): Promise<SegmentStore> {
     const store = new SegmentStore(deps, options);
-    if (store.#disk === nodeDisk) await mkdir(join(options.dir, 'volumes'), { recursive: true });
+    await store.#disk.createFolder(join(options.dir, 'volumes'));
     const slots = deps.db
       .prepare('SELECT slot FROM segment ORDER BY slot')
       .pluck()
@@ -273,15 +278,20 @@ export class SegmentStore {
   }
 
   async #writeGroup(group: Pending[]): Promise<void> {
-    const stage: Stage = { rows: new Map(), taken: new Set(), touched: new Set() };
+    let stage = emptyStage();
     const alive: Pending[] = [];
     for (const pending of group) {
+      // On a copy: a call that fails half-way leaves nothing in the group. A single step stages its row last.
+      const isOneStep = pending.writes.length + pending.removes.length <= 1;
+      const trial = isOneStep ? stage : copyStage(stage);
       try {
-        await this.#writeBytes(pending.writes, stage);
-        await this.#stageRemovals(pending.removes, stage);
+        await this.#writeBytes(pending.writes, trial);
+        await this.#stageRemovals(pending.removes, trial);
+        stage = trial;
         alive.push(pending);
       } catch (error) {
-        pending.reject(storeError(error));
+        for (const slot of trial.taken) if (!stage.taken.has(slot)) this.#freeSlots.push(slot);
+        pending.reject(storeError(error, this.#options.dir));
       }
     }
     const failed = new Map<Pending, unknown>();
@@ -312,7 +322,7 @@ export class SegmentStore {
         return;
       }
       for (const pending of alive) {
-        pending.reject(storeError(databaseError(error, this.#options.dir)));
+        pending.reject(storeError(error, this.#options.dir));
       }
       return;
     }
@@ -323,19 +333,16 @@ export class SegmentStore {
   /** Takes a committed stage into memory; only now may freed slots be used again. */
   #adopt(stage: Stage): void {
     for (const [segmentIndex, row] of stage.rows) {
-      const before = this.#rows.get(segmentIndex);
       if (row) {
         if (stage.taken.delete(row.slot)) this.#used++;
         this.#remember(segmentIndex, row);
-        continue;
-      }
-      this.#rows.delete(segmentIndex);
-      if (before) {
-        this.#freeSlots.push(before.slot);
-        if (!stage.taken.delete(before.slot)) this.#used--;
-      }
+      } else this.#rows.delete(segmentIndex);
     }
-    this.#freeSlots.push(...stage.taken);
+    for (const slot of stage.removed.values()) {
+      this.#used--;
+      this.#freeSlots.push(slot);
+    }
+    this.#freeSlots.push(...stage.taken); // taken and given up within the group
   }
 
   async #writeBytes(writes: readonly SegmentWrite[], stage: Stage): Promise<void> {
@@ -395,6 +402,7 @@ export class SegmentStore {
       setPresence(row.presence, startSector, endSector, false);
       if (countPresent(row.presence) === 0) {
         stage.rows.set(segmentIndex, null);
+        if (!stage.taken.has(row.slot)) stage.removed.set(segmentIndex, row.slot);
         continue;
       }
       await this.#updateChecksums(row, startSector, endSector, new Uint8Array(0));
@@ -457,11 +465,16 @@ export class SegmentStore {
     const presence = row.presence.slice();
     for (const block of blocks)
       setPresence(presence, block * SECTORS_PER_BLOCK, (block + 1) * SECTORS_PER_BLOCK, false);
-    this.#db.transaction(() => {
-      for (const block of blocks) this.#insertQuarantine.run(segmentIndex, block);
-      this.#save(segmentIndex, { ...row, presence });
-    })();
     this.#log.error({ segmentIndex, blocks }, 'stored bytes are damaged, quarantined');
+    try {
+      this.#db.transaction(() => {
+        for (const block of blocks) this.#insertQuarantine.run(segmentIndex, block);
+        this.#save(segmentIndex, { ...row, presence });
+      })();
+    } catch (error) {
+      // Nothing wrong is served either way: the next read finds the damage again.
+      this.#log.warn({ segmentIndex, error: errorMessage(error) }, 'quarantine could not be noted');
+    }
     return new CodedError({
       code: 'STORE_CHECKSUM',
       kind: 'corrupt',
@@ -540,6 +553,19 @@ export class SegmentStore {
   }
 }
 
+const emptyStage = (): Stage => ({
+  rows: new Map(),
+  removed: new Map(),
+  taken: new Set(),
+  touched: new Set(),
+});
+const copyStage = (stage: Stage): Stage => ({
+  rows: new Map(stage.rows),
+  removed: new Map(stage.removed),
+  taken: new Set(stage.taken),
+  touched: new Set(stage.touched),
+});
+
 /** Rolls a group back because a caller's commit threw. */
 class CommitRefused extends Error {}
 
@@ -559,9 +585,4 @@ function blockChecksumAt(
     block * BLOCK_BYTES - from + BLOCK_BYTES,
   );
   return blockChecksum(shifted, 0, presence.subarray((block * SECTORS_PER_BLOCK) / 8));
-}
-
-function storeError(error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  return code === 'ENOSPC' || code === 'EDQUOT' ? diskFull(error) : error;
 }

@@ -25,6 +25,9 @@ export type FilesDeps = {
   onFinalized?: (() => void) | undefined;
 };
 
+/** Files remembered for another attempt; beyond it they are settled at the next start. */
+const UNSETTLED_MAX = 10_000;
+
 /** Where segment `index` of a file lies: segment of the flow, first sector in it, sectors with file bytes. */
 export function placeSegment(
   file: { startSector: number; size: number },
@@ -43,6 +46,9 @@ export class Files {
   readonly shard: ShardConfig;
   /** Missing segment indexes of files that are open, each with the submission that they were counted for. */
   readonly #missing = new Map<number, { file: StoredSubmission; indexes: Set<number> }>();
+
+  /** Files that could not be finalized, by a full disk for example; `retry` takes them up. */
+  readonly #unsettled = new Set<number>();
 
   constructor(deps: FilesDeps, shard: ShardConfig) {
     this.#deps = deps;
@@ -81,16 +87,36 @@ export class Files {
     if (!this.isCurrent(file)) return;
     const missing = this.#open(file);
     missing.delete(index);
-    if (missing.size === 0) await this.#finalize(file);
+    if (missing.size === 0) await this.#orLater(file, () => this.#finalize(file));
   }
 
   /** Finalizes what can be: nothing required, all present, or the same root finalized elsewhere. */
-  async settle(file: StoredSubmission): Promise<void> {
-    if (this.#open(file).size === 0) return this.#finalize(file);
-    const twin = this.#deps.database.submissions
-      .allByRoot(file.root)
-      .find((s) => s.state === STATE.finalized);
-    if (twin) await this.#copy(twin, file);
+  settle(file: StoredSubmission): Promise<void> {
+    return this.#orLater(file, async () => {
+      if (this.#open(file).size === 0) return this.#finalize(file);
+      const twin = this.#deps.database.submissions
+        .allByRoot(file.root)
+        .find((s) => s.state === STATE.finalized);
+      if (twin) await this.#copy(twin, file);
+    });
+  }
+
+  /** Settles again what failed before; throws at the first that fails still. */
+  async retry(): Promise<void> {
+    for (const seq of [...this.#unsettled]) {
+      const file = this.#deps.database.submissions.bySeq(seq);
+      if (file?.state === STATE.receiving) await this.settle(file);
+      this.#unsettled.delete(seq);
+    }
+  }
+
+  async #orLater(file: StoredSubmission, run: () => Promise<void>): Promise<void> {
+    try {
+      await run();
+    } catch (error) {
+      if (this.#unsettled.size < UNSETTLED_MAX) this.#unsettled.add(file.seq);
+      throw error;
+    }
   }
 
   /** Forgets open files from `seq` on, after a reorg. */

@@ -1,10 +1,10 @@
-import { type DataRoot, type Logger, Semaphore } from '@cairn/base';
+import { type DataRoot, isCodedError, type Logger, Semaphore } from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
 import type { HashPool } from '@cairn/kernels/node';
 import { flowNodesOfSegment, segmentLeafCount } from '@cairn/merkle';
 import { RPC_TEXT } from '@cairn/protocol';
 import { serverError } from '@cairn/rpc';
-import type { SegmentStore, SegmentWrite } from '@cairn/store';
+import { type SegmentStore, type SegmentWrite, storeError } from '@cairn/store';
 import type { NodeDatabase } from '../store/node-database.ts';
 import type { StoredSubmission } from '../store/submission-table.ts';
 import { type Files, placeSegment } from './files.ts';
@@ -26,7 +26,10 @@ export type IngestDeps = {
   kernels: Kernels;
   log: Logger;
   onStored?: ((bytes: number) => void) | undefined;
+  /** What became of segments, for the metrics. */
+  onSegments?: ((outcome: SegmentOutcome, count: number) => void) | undefined;
 };
+export type SegmentOutcome = 'stored' | 'cached' | 'dropped' | 'duplicate' | 'refused';
 export type IngestOptions = {
   /** Requests that are hashed and written at once; others wait. */
   writersMax: number;
@@ -39,8 +42,8 @@ export class Ingest {
   readonly #deps: IngestDeps;
   readonly #options: IngestOptions;
   readonly #writers: Semaphore;
-  /** Segments between check and disk, as `seq/index`. */
-  readonly #inFlight = new Set<string>();
+  /** Segments between check and disk, as `seq/index`, with the end of their write. */
+  readonly #inFlight = new Map<string, Promise<void>>();
 
   constructor(deps: IngestDeps, options: IngestOptions) {
     this.#deps = deps;
@@ -64,16 +67,24 @@ export class Ingest {
     try {
       return await this.#writers.run(() => this.#accept(segments, options));
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'BASE_QUEUE_FULL')
+      if (isCodedError(error, 'BASE_QUEUE_FULL') || isCodedError(error, 'STORE_BUSY'))
         throw serverError(RPC_TEXT.tooManyWriting(this.#options.writersMax));
-      throw error;
+      throw storeError(error, 'the node database');
     }
   }
 
   /** Moves what the memory pool has of a file that just appeared in the log. */
   async flushPool(file: StoredSubmission): Promise<void> {
-    const checked = this.#deps.pool.take(file.root);
-    if (checked.length > 0) await this.#write(file, checked, true);
+    const { pool } = this.#deps;
+    const checked = pool.take(file.root, file.size);
+    if (checked.length === 0) return;
+    try {
+      await this.#write(file, checked, true);
+    } catch (error) {
+      // A full disk, say: what was accepted waits for the next attempt, as long as its time lasts.
+      for (const segment of checked) pool.add(file.root, file.size, segment);
+      throw error;
+    }
   }
 
   async #accept(
@@ -96,7 +107,7 @@ export class Ingest {
           options.txSeq === undefined
             ? database.submissions.byRoot(segment.root, false)
             : database.submissions.bySeq(options.txSeq);
-        const path = checkEntry(segment, found, pool.has(segment.root));
+        const path = checkEntry(segment, found, pool.has(segment.root, segment.fileSize));
         checkShape(segment);
         const segmentRoot = roots[i]!;
         const siblings = checkProof(this.#deps.kernels, segment, segmentRoot);
@@ -108,6 +119,7 @@ export class Ingest {
         };
         if (path === 'cache') {
           pool.add(segment.root, segment.fileSize, checked);
+          this.#count('cached', 1);
           // The log entry may have arrived between the look and the add.
           if (found) await this.flushPool(found);
           continue;
@@ -119,6 +131,7 @@ export class Ingest {
         writes.push(checked);
       } catch (error) {
         failure = { error };
+        this.#count('refused', segments.length - i);
         break;
       }
     }
@@ -148,42 +161,71 @@ export class Ingest {
     );
   }
 
+  /**
+   * Makes segments of a known file durable. What another request is writing at this moment is waited for, so that "skipped
+   * as a duplicate" still means "on disk". Without `skipDuplicates` the first duplicate is refused and those before it stored.
+   */
   async #write(
     file: StoredSubmission,
     checked: readonly CheckedSegment[],
     skipDuplicates: boolean,
   ): Promise<void> {
-    const { segments, files } = this.#deps;
-    const fresh: CheckedSegment[] = [];
-    const keys: string[] = [];
-    try {
-      for (const segment of checked) {
-        if (!files.isOurs(file, segment.index)) continue;
+    const { files } = this.#deps;
+    if (!files.isCurrent(file)) throw serverError(RPC_TEXT.reverted);
+    let left = checked.filter((segment) => files.isOurs(file, segment.index));
+    this.#count('dropped', checked.length - left.length);
+    while (left.length > 0) {
+      const fresh: CheckedSegment[] = [];
+      const waiting: { segment: CheckedSegment; end: Promise<void> }[] = [];
+      let isRefused = false;
+      const end = Promise.withResolvers<void>();
+      const keys: string[] = [];
+      for (const segment of left) {
         const key = `${file.seq}/${segment.index}`;
-        if (this.#inFlight.has(key) || files.has(file, segment.index)) {
-          if (skipDuplicates) continue;
-          throw serverError(RPC_TEXT.duplicate);
-        }
-        this.#inFlight.add(key);
-        keys.push(key);
-        fresh.push(segment);
+        const other = this.#inFlight.get(key);
+        if (!other && !files.has(file, segment.index)) {
+          this.#inFlight.set(key, end.promise);
+          keys.push(key);
+          fresh.push(segment);
+        } else if (!skipDuplicates) {
+          isRefused = true;
+          break;
+        } else if (other) waiting.push({ segment, end: other });
       }
-      if (fresh.length === 0) return;
-      const writes = fresh.map((segment): SegmentWrite => {
-        const { segmentIndex, startSector } = placeSegment(file, segment.index);
-        return { segmentIndex, startSector, data: segment.data };
-      });
-      await segments.write(writes, () => {
-        if (!files.isCurrent(file)) throw serverError(RPC_TEXT.revertedWhile);
-        for (const segment of fresh) this.#learn(file, segment);
-      });
-      for (const segment of fresh) {
-        this.#deps.onStored?.(segment.data.length);
-        await files.stored(file, segment.index);
+      try {
+        if (fresh.length > 0) await this.#store(file, fresh);
+      } finally {
+        for (const key of keys) this.#inFlight.delete(key);
+        end.resolve();
       }
-    } finally {
-      for (const key of keys) this.#inFlight.delete(key);
+      this.#count('duplicate', left.length - fresh.length - waiting.length);
+      if (isRefused) throw serverError(RPC_TEXT.duplicate);
+      await Promise.all(waiting.map((other) => other.end));
+      left = waiting
+        .map((other) => other.segment)
+        .filter((segment) => !files.has(file, segment.index));
     }
+  }
+
+  async #store(file: StoredSubmission, fresh: readonly CheckedSegment[]): Promise<void> {
+    const { segments, files } = this.#deps;
+    const writes = fresh.map((segment): SegmentWrite => {
+      const { segmentIndex, startSector } = placeSegment(file, segment.index);
+      return { segmentIndex, startSector, data: segment.data };
+    });
+    await segments.write(writes, () => {
+      if (!files.isCurrent(file)) throw serverError(RPC_TEXT.revertedWhile);
+      for (const segment of fresh) this.#learn(file, segment);
+    });
+    this.#count('stored', fresh.length);
+    for (const segment of fresh) {
+      this.#deps.onStored?.(segment.data.length);
+      await files.stored(file, segment.index);
+    }
+  }
+
+  #count(outcome: SegmentOutcome, count: number): void {
+    if (count > 0) this.#deps.onSegments?.(outcome, count);
   }
 
   /** Keeps the tree nodes that the segment's proof taught, so that it can be proven later. */

@@ -9,13 +9,15 @@ export type CheckedSegment = {
   segmentRoot: Uint8Array;
   siblings: Uint8Array;
 };
-type Entry = { fileSize: number; segments: Map<number, CheckedSegment>; expiresAt: number };
+type Entry = { segments: Map<number, CheckedSegment>; expiresAt: number };
+/** A root does not say how many bytes the file has (trailing zeros), so only root and size together name one. */
+type FileKey = `${DataRoot}/${number}`;
 
 export type MemoryPoolOptions = { maxBytes: number; ttlMs: number };
 
 /** Segments that came before their log entry. Bounded in bytes; a file's entry lives `ttlMs` after its last segment. */
 export class MemoryPool {
-  readonly #files = new Map<DataRoot, Entry>();
+  readonly #files = new Map<FileKey, Entry>();
   readonly #clock: Clock;
   readonly #options: MemoryPoolOptions;
   #bytes = 0;
@@ -25,20 +27,22 @@ export class MemoryPool {
     this.#options = options;
   }
 
-  has(root: DataRoot): boolean {
+  has(root: DataRoot, fileSize: number): boolean {
     this.#expire();
-    return this.#files.has(root);
+    return this.#files.has(`${root}/${fileSize}`);
   }
 
   /** Bytes held. */
   get bytes(): number {
+    this.#expire();
     return this.#bytes;
   }
 
   /** Keeps a segment; the same one twice is fine. Throws the spec's text when the pool is full. */
   add(root: DataRoot, fileSize: number, segment: CheckedSegment): void {
     this.#expire();
-    const entry = this.#files.get(root) ?? { fileSize, segments: new Map(), expiresAt: 0 };
+    const key: FileKey = `${root}/${fileSize}`;
+    const entry = this.#files.get(key) ?? { segments: new Map(), expiresAt: 0 };
     if (!entry.segments.has(segment.index)) {
       if (this.#bytes + segment.data.length > this.#options.maxBytes) {
         throw serverError(RPC_TEXT.poolFull(Math.floor(this.#options.maxBytes / BYTES_PER_SECTOR)));
@@ -52,24 +56,26 @@ export class MemoryPool {
       this.#bytes += segment.data.length;
     }
     entry.expiresAt = this.#clock.monotonic() + this.#options.ttlMs;
-    this.#files.set(root, entry);
+    this.#files.set(key, entry);
   }
 
   /** Takes a file's segments out of the pool. */
-  take(root: DataRoot): CheckedSegment[] {
-    const entry = this.#files.get(root);
+  take(root: DataRoot, fileSize: number): CheckedSegment[] {
+    this.#expire();
+    const key: FileKey = `${root}/${fileSize}`;
+    const entry = this.#files.get(key);
     if (!entry) return [];
-    this.#drop(root, entry);
+    this.#drop(key, entry);
     return [...entry.segments.values()];
   }
 
   #expire(): void {
     const now = this.#clock.monotonic();
-    for (const [root, entry] of this.#files) if (entry.expiresAt <= now) this.#drop(root, entry);
+    for (const [key, entry] of this.#files) if (entry.expiresAt <= now) this.#drop(key, entry);
   }
 
-  #drop(root: DataRoot, entry: Entry): void {
-    this.#files.delete(root);
+  #drop(key: FileKey, entry: Entry): void {
+    this.#files.delete(key);
     for (const segment of entry.segments.values()) this.#bytes -= segment.data.length;
   }
 }

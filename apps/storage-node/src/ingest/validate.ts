@@ -37,14 +37,14 @@ export function checkEntry(
   entry: StoredSubmission | undefined,
   isCached: boolean,
 ): 'write' | 'cache' {
-  if (entry && entry.root !== segment.root) throw internalError(RPC_TEXT.rootSeqMismatch);
-  if (isCached) return 'cache';
   if (!entry) {
-    if (segment.fileSize > UNKNOWN_FILE_BYTES_MAX)
+    if (!isCached && segment.fileSize > UNKNOWN_FILE_BYTES_MAX)
       throw invalidParams('file_size', RPC_TEXT.largeUnknown);
     return 'cache';
   }
+  if (entry.root !== segment.root) throw internalError(RPC_TEXT.rootSeqMismatch);
   if (entry.size !== segment.fileSize) throw invalidParams('file_size', RPC_TEXT.sizeMismatch);
+  if (isCached) return 'cache';
   if (entry.state === STATE.finalized) throw invalidParams('root', RPC_TEXT.alreadyFinalized);
   if (entry.state === STATE.pruned) throw invalidParams('root', RPC_TEXT.alreadyPruned);
   return 'write';

@@ -12,8 +12,8 @@ const segmentSchema = z.object({
   proof: fileProofSchema,
   fileSize: z.int().min(0),
 });
-/** Segments one call may carry: far above the 10 that clients send, far below what memory takes. */
-const SEGMENTS_MAX = 64;
+/** Segments one call may carry: as many whole ones as fit into the largest body (100 MiB). */
+const SEGMENTS_MAX = 300;
 const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
 
 export function parseUint(value: unknown, name: string): number {

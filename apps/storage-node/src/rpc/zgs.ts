@@ -1,11 +1,14 @@
 // The `zgs_*` namespace (spec/storage-rpc.md section 4): parse, call the part that does it, encode.
-
-import type { ShardConfig } from '@cairn/protocol';
-import { type NodeStatus, P2P_PROTOCOL_VERSION } from '@cairn/protocol';
-import { invalidParams, type RpcMethod } from '@cairn/rpc';
+import {
+  type NodeStatus,
+  P2P_PROTOCOL_VERSION,
+  SECTORS_PER_SEGMENT,
+  type ShardConfig,
+} from '@cairn/protocol';
+import type { RpcMethod } from '@cairn/rpc';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { NetworkName } from '../network.ts';
-import type { Reader } from '../serve/reader.ts';
+import { checkSectorRange, type Reader } from '../serve/reader.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
 import { STATE } from '../store/submission-table.ts';
 import { parseRoot, parseRootOrSeq, parseSegment, parseSegments, parseUint } from './params.ts';
@@ -42,7 +45,7 @@ export function zgsMethods(deps: ZgsDeps): Record<string, RpcMethod> {
   ): Promise<string | null> => {
     const file = reader.file(parseRootOrSeq(rootOrSeq), true);
     const [from, to] = [parseUint(start, 'start_index'), parseUint(end, 'end_index')];
-    if (from >= to) throw invalidParams('end_index', 'invalid chunk index');
+    checkSectorRange(from, to);
     return file ? base64(await reader.sectors(file, from, to)) : null;
   };
   const downloadWithProof = async (rootOrSeq: unknown, index: unknown): Promise<unknown> => {
@@ -100,10 +103,16 @@ export function zgsMethods(deps: ZgsDeps): Record<string, RpcMethod> {
         flowRoot === undefined || flowRoot === null ? null : parseRoot(flowRoot, 'flow_root'),
       ),
     zgs_getFlowContext: () => reader.flowContext(),
-    zgs_getHashAtNodeIndex: ([index]) =>
-      reader.nodeHash(10, parseUint(index, 'node_index')) ?? null,
-    zgs_getDataByNodeIndex: () => null,
-    zgs_getMetaDataByNodeIndex: ([index]) =>
-      `${reader.nodeHash(10, parseUint(index, 'node_index')) ? 'known' : 'unknown'} node of segment level`,
+    // Debug methods: a node index counts segments of the flow, the lowest level that upstream keeps on disk.
+    zgs_getHashAtNodeIndex: ([index]) => reader.segmentHash(parseUint(index, 'node_index')) ?? null,
+    zgs_getDataByNodeIndex: async ([index]) => {
+      const runs = await reader.storedRuns(parseUint(index, 'node_index'));
+      return runs.length === 0 ? null : runs.map((run) => Array.from(run));
+    },
+    zgs_getMetaDataByNodeIndex: ([index]) => {
+      const nodeIndex = parseUint(index, 'node_index');
+      const hash = reader.segmentHash(nodeIndex) ?? 'unknown';
+      return `node ${nodeIndex}: hash ${hash}, ${reader.storedSectors(nodeIndex)} of ${SECTORS_PER_SEGMENT} sectors stored`;
+    },
   };
 }

@@ -15,6 +15,7 @@ import {
   type FlowProof,
   RPC_TEXT,
   SECTORS_PER_SEGMENT,
+  SEGMENT_HEIGHT,
   type SegmentFrame,
   type SegmentWithProof,
 } from '@cairn/protocol';
@@ -32,6 +33,13 @@ export type ReaderDeps = {
   pool: MemoryPool;
   kernels: Kernels;
 };
+
+/** What can be wrong with a range of sectors whatever the file is; the spec's texts. */
+export function checkSectorRange(start: number, end: number): void {
+  if (start >= end) throw invalidParams('end_index', 'invalid chunk index');
+  if (end - start > SECTORS_PER_SEGMENT)
+    throw invalidParams('end_index', `exceeds maximum chunks ${SECTORS_PER_SEGMENT}`);
+}
 
 /** Answers questions about files and sectors from what is stored. */
 export class Reader {
@@ -62,7 +70,7 @@ export class Reader {
         seq: file.seq,
       },
       finalized: file.state === STATE.finalized,
-      isCached: isReceiving && this.#deps.pool.has(file.root),
+      isCached: isReceiving && this.#deps.pool.has(file.root, file.size),
       uploadedSegNum: isReceiving ? this.#storedCount(file) : real,
       pruned: file.state === STATE.pruned,
     };
@@ -80,9 +88,7 @@ export class Reader {
     start: number,
     end: number,
   ): Promise<Uint8Array | undefined> {
-    if (start >= end) throw invalidParams('end_index', 'invalid chunk index');
-    if (end - start > SECTORS_PER_SEGMENT)
-      throw invalidParams('end_index', `exceeds maximum chunks ${SECTORS_PER_SEGMENT}`);
+    checkSectorRange(start, end);
     if (end > sectorCount(file.size)) throw serverError(`end entry index exceeds tx size: ${end}`);
     if (file.state === STATE.pruned) return undefined;
     const out = new Uint8Array((end - start) * BYTES_PER_SECTOR);
@@ -135,26 +141,19 @@ export class Reader {
 
   /** Proof of a sector under the present or any past flow root. Throws when the root or the data is unknown. */
   async sectorProof(sector: number, flowRoot: Hash32 | null): Promise<FlowProof> {
-    const { database, kernels, segments } = this.#deps;
+    const { database, kernels } = this.#deps;
     const length = flowRoot === null ? database.flow.length : database.lengthOfRoot(flowRoot);
     if (length === undefined) throw serverError(`unknown flow root ${flowRoot}`);
     if (sector >= length) throw serverError(`sector index ${sector} exceeds flow length ${length}`);
     const segmentIndex = Math.floor(sector / SECTORS_PER_SEGMENT);
     const leaves = new Map<number, Uint8Array>();
-    for (let i = 0; i < SECTORS_PER_SEGMENT; i++) {
-      if (!segments.has(segmentIndex, i, i + 1)) continue;
-      let end = i + 1;
-      while (end < SECTORS_PER_SEGMENT && segments.has(segmentIndex, end, end + 1)) end++;
-      const data = await this.#read(segmentIndex, i, end);
-      if (data) {
-        const hashes = kernels.keccak256Many(data, BYTES_PER_SECTOR);
-        for (let k = i; k < end; k++)
-          leaves.set(
-            segmentIndex * SECTORS_PER_SEGMENT + k,
-            hashes.subarray(32 * (k - i), 32 * (k - i) + 32),
-          );
-      }
-      i = end;
+    for (const [start, end] of this.#runs(segmentIndex)) {
+      const data = await this.#read(segmentIndex, start, end);
+      if (!data) continue;
+      const hashes = kernels.keccak256Many(data, BYTES_PER_SECTOR);
+      const first = segmentIndex * SECTORS_PER_SEGMENT + start;
+      for (let k = 0; k < end - start; k++)
+        leaves.set(first + k, hashes.subarray(32 * k, 32 * k + 32));
     }
     const proof = database.flow.prove(sector, { length, leaf: (index) => leaves.get(index) });
     if (!proof) throw serverError(`sector ${sector} is not stored here`);
@@ -171,9 +170,37 @@ export class Reader {
     return [flow.root(), flow.length];
   }
 
-  nodeHash(level: number, index: number): Hash32 | undefined {
-    const node = this.#deps.database.nodes.get(level, index);
+  /** Root of segment `index` of the flow, once it is complete and known. */
+  segmentHash(index: number): Hash32 | undefined {
+    const node = this.#deps.database.nodes.get(SEGMENT_HEIGHT, index);
     return node && bytesToHash32(node);
+  }
+
+  /** Stored sectors of segment `index` of the flow. */
+  storedSectors(index: number): number {
+    return this.#deps.segments.presentSectors(index);
+  }
+
+  /** The stored bytes of segment `index` of the flow, one array for each run of neighbouring sectors. */
+  async storedRuns(index: number): Promise<Uint8Array[]> {
+    const runs: Uint8Array[] = [];
+    for (const [start, end] of this.#runs(index)) {
+      const data = await this.#read(index, start, end);
+      if (data) runs.push(data);
+    }
+    return runs;
+  }
+
+  /** Stored [start, end) of a segment, ascending. */
+  *#runs(segmentIndex: number): Generator<[number, number]> {
+    const { segments } = this.#deps;
+    for (let start = 0; start < SECTORS_PER_SEGMENT; start++) {
+      if (!segments.has(segmentIndex, start, start + 1)) continue;
+      let end = start + 1;
+      while (end < SECTORS_PER_SEGMENT && segments.has(segmentIndex, end, end + 1)) end++;
+      yield [start, end];
+      start = end;
+    }
   }
 
   #siblings(file: StoredSubmission, index: number): Uint8Array | undefined {

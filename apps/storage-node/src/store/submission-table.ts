@@ -68,6 +68,13 @@ export class SubmissionTable {
     );
   }
 
+  get receivingCount(): number {
+    return this.#db
+      .prepare('SELECT count(*) FROM submission WHERE state = 0')
+      .pluck()
+      .get() as number;
+  }
+
   bySeq(seq: number): StoredSubmission | undefined {
     const cached = this.#cache.get(seq);
     if (cached) return cached;
