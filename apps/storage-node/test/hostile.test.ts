@@ -1,8 +1,13 @@
 // What a storage node refuses, over real HTTP: every error of spec/storage-rpc.md 4.5 with code, message and data as clients
 // match them, and after each of them nothing more is stored than before.
 import { join } from 'node:path';
-import type { DataRoot } from '@cairn/base';
-import { encodeFrames, type SegmentWithProof, segmentsPath } from '@cairn/protocol';
+import { concatBytes, type DataRoot } from '@cairn/base';
+import {
+  encodeFrameParts,
+  type SegmentFrame,
+  type SegmentWithProof,
+  segmentsPath,
+} from '@cairn/protocol';
 import { openDatabase } from '@cairn/store';
 import { patternBytes } from '@cairn/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -25,6 +30,8 @@ import {
 } from './harness.ts';
 
 const SEGMENT = 262_144;
+const encodeFrames = (frames: readonly SegmentFrame[]): Uint8Array =>
+  concatBytes(...encodeFrameParts(frames));
 type Known = TestFile & { seq: number };
 let network: TestNetwork;
 let node: TestNode;
