@@ -1,0 +1,4 @@
+export * from './client.ts';
+export type { GrpcServiceName } from './definitions.ts';
+export * from './server.ts';
+export { GrpcStatusError } from './status.ts';
