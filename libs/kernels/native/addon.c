@@ -8,6 +8,7 @@
 static napi_status (*const FAMILIES[])(napi_env, napi_value) = {
     keccak_register,
     mining_register,
+    galois_register,
 };
 
 int addon_args(napi_env env, napi_callback_info info, size_t count, napi_value *args) {

@@ -9,6 +9,7 @@
 static void (*const FAMILIES[])(const char *) = {
     keccak_check,
     mining_check,
+    galois_check,
 };
 
 uint8_t *check_block(size_t bytes) {

@@ -8,10 +8,12 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 /** Kernel families: native/<family>.c, native/addon-<family>.c and native/check-<family>.c each. */
-const FAMILIES = ['keccak', 'mining'];
+const FAMILIES = ['keccak', 'mining', 'galois'];
+/** Further files of a family. */
+const PARTS = ['galois_field', 'galois_ops', 'galois_combine'];
 const sources = (part: 'addon' | 'check'): string[] =>
-  [part, 'cpu', ...FAMILIES, ...FAMILIES.map((family) => `${part}-${family}`)].map((name) =>
-    join(root, 'native', `${name}.c`),
+  [part, 'cpu', ...FAMILIES, ...PARTS, ...FAMILIES.map((family) => `${part}-${family}`)].map(
+    (name) => join(root, 'native', `${name}.c`),
   );
 const output = join(root, 'build', 'cairn_kernels.node');
 const warnings = ['-std=gnu11', '-Wall', '-Wextra'];

@@ -1,9 +1,9 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import { referenceGalois } from '../galois/reference.ts';
 import type { Kernels } from '../kernels.ts';
 import { referenceSha256 } from '../sha256/reference.ts';
 import { referenceXor } from '../xor/xor.ts';
+import { type GaloisAddon, nativeGalois } from './native-galois.ts';
 import { type KeccakAddon, nativeKeccak } from './native-keccak.ts';
 import { type MiningAddon, nativeMining } from './native-mining.ts';
 
@@ -11,7 +11,8 @@ import { type MiningAddon, nativeMining } from './native-mining.ts';
 export type NativeIsa = 'portable' | 'neon' | 'avx2' | 'avx512' | 'gfni';
 
 type Addon = KeccakAddon &
-  MiningAddon & {
+  MiningAddon &
+  GaloisAddon & {
     isa(): NativeIsa;
     select(isa: NativeIsa): boolean;
   };
@@ -48,7 +49,7 @@ export function loadNativeKernels(): NativeResult {
     ...referenceXor,
     sha256: referenceSha256,
     mining: nativeMining(addon),
-    galois: referenceGalois,
+    galois: nativeGalois(addon),
   };
   return { kernels, isa: addon.isa(), select: (isa) => addon.select(isa) };
 }
