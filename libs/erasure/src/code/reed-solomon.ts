@@ -6,7 +6,7 @@
  * by column, so the kernels go through memory in stripes that stay in cache.
  */
 import { assert, equalBytes } from '@cairn/base';
-import { fieldTables, type GaloisKernels } from '@cairn/kernels';
+import { fieldTables, type GaloisKernels, type TransformJob } from '@cairn/kernels';
 import { erasureError } from '../errors.ts';
 import { interpolationMatrix } from './lagrange.ts';
 import { locatorLogs } from './locator.ts';
@@ -129,35 +129,44 @@ export class ReedSolomon {
   }
 
   #encodeByTransform(data: Uint8Array, rowBytes: number, target: Uint8Array): void {
-    const { field, dataRows, parityRows } = this.shape;
-    const { basis, blockRows, firstData, firstParity } = this.#points;
-    const job = { field, basis, rowBytes, blockRows, sourcePoint: firstData };
+    const { dataRows, parityRows } = this.shape;
+    const { blockRows, firstParity } = this.#points;
     if (firstParity % blockRows === 0) {
-      this.#kernels.transform({
-        ...job,
-        source: data,
-        sourceRows: dataRows,
-        target,
-        targetRows: parityRows,
-        targetPoint: firstParity,
-      });
+      this.#kernels.transform(this.encodeJob(data, rowBytes, target));
       return;
     }
     // Vandermonde, no power of two: the first parity rows share the data's block of points and complete it.
     const shared = Math.min(parityRows, blockRows - dataRows);
-    this.#encodeByMatrix(data, rowBytes, target.subarray(0, shared * rowBytes), shared);
+    const sharedBytes = shared * rowBytes;
+    this.#encodeByMatrix(data, rowBytes, target.subarray(0, sharedBytes), shared);
     if (shared === parityRows) return;
     const block = new Uint8Array(blockRows * rowBytes);
     block.set(data);
-    block.set(target.subarray(0, shared * rowBytes), data.length);
+    block.set(target.subarray(0, sharedBytes), data.length);
     this.#kernels.transform({
-      ...job,
-      source: block,
+      ...this.encodeJob(block, rowBytes, target.subarray(sharedBytes)),
       sourceRows: blockRows,
-      target: target.subarray(shared * rowBytes),
       targetRows: parityRows - shared,
       targetPoint: blockRows,
     });
+  }
+
+  /** The encoding as one transform, to be split among threads. Not for a Vandermonde code of no power of two of data rows. */
+  encodeJob(data: Uint8Array, rowBytes: number, target: Uint8Array): TransformJob {
+    const { field, dataRows, parityRows } = this.shape;
+    const { basis, blockRows, firstData, firstParity } = this.#points;
+    return {
+      field,
+      basis,
+      blockRows,
+      rowBytes,
+      source: data,
+      sourceRows: dataRows,
+      sourcePoint: firstData,
+      target,
+      targetRows: parityRows,
+      targetPoint: firstParity,
+    };
   }
 
   /** Where each row of the code word is among the rows at hand, or -1. */

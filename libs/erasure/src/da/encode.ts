@@ -2,9 +2,18 @@
  * A blob from payload to commitment, with the proofs of its rows. The frame is written where the data rows will stay and the
  * parity rows are computed behind them: one buffer of n * rowBytes (four times the blob), 96 bytes per row of trees.
  */
-import { assert } from '@cairn/base';
+import { assert, divCeil } from '@cairn/base';
+import {
+  type KernelTask,
+  splitCombineRows,
+  splitHashPieces,
+  splitTransform,
+  type TaskRunner,
+} from '@cairn/kernels';
 import {
   commitmentOf,
+  leavesOfPieces,
+  pieceJob,
   RLC_BYTES,
   rlcCoefficients,
   rlcTree,
@@ -23,7 +32,7 @@ import type { DaKernels } from './kernels.ts';
 import { multiproofOf } from './multiproof.ts';
 import { pieceProofOf } from './piece.ts';
 import type { DataRowProof, PieceProof, RowProof, Shard } from './proof.ts';
-import { HashTree } from './tree.ts';
+import { HASH_BYTES, HashTree } from './tree.ts';
 
 /** An encoded blob. All arrays it gives are views of its own memory unless said otherwise: do not write to them. */
 export class EncodedBlob {
@@ -100,39 +109,85 @@ export class EncodedBlob {
   }
 }
 
+/** What both ways of encoding share: rows with the frame in them. */
+function framedRows(
+  payload: Uint8Array,
+  { version, shape, rows: memory }: EncodeOptions,
+  allocate: (bytes: number) => Uint8Array,
+): { format: BlobFormat; rows: Uint8Array; data: Uint8Array; parity: Uint8Array } {
+  const format = formatFor(payload.length, version, shape);
+  const bytes = rowCountOf(shape) * format.rowBytes;
+  const rows = memory ?? allocate(bytes);
+  assert(rows.length === bytes, 'rows has n * rowBytes bytes');
+  writeFrame(format, payload, rows);
+  const split = shape.dataRows * format.rowBytes;
+  return { format, rows, data: rows.subarray(0, split), parity: rows.subarray(split) };
+}
+
 /** Row tree, linear combinations and commitment of rows that are a code word already (data first). `rows` is kept. */
 export function certifyRows(kernels: DaKernels, format: BlobFormat, rows: Uint8Array): EncodedBlob {
-  const { shape, rowBytes } = format;
+  const { shape, rowBytes, version } = format;
   assert(rows.length === rowCountOf(shape) * rowBytes, 'all rows');
-  const leaves = rowLeaves(kernels.sha256, format, rows);
-  const rowTree = new HashTree(kernels.sha256, versionRules(format.version), leaves);
-  const coefficients = rlcCoefficients(kernels.sha256, format, rowTree.root);
+  const { sha256, galois } = kernels;
+  const rowTree = new HashTree(sha256, versionRules(version), rowLeaves(sha256, format, rows));
+  const coefficients = rlcCoefficients(sha256, format, rowTree.root);
   const data = rows.subarray(0, shape.dataRows * rowBytes);
-  const rlc = kernels.galois.combineRows({
-    rows: data,
-    rowBytes,
-    coefficients,
-    out: new Uint8Array(shape.dataRows * RLC_BYTES),
-  });
+  const rlc = galois.combineRows({ rows: data, rowBytes, coefficients });
   return new EncodedBlob(kernels, { format, rows, rowTree, rlc });
 }
 
-/**
- * Encodes a payload. Throws `ERASURE_PAYLOAD` when it is empty or does not fit the shape. `rows`, when given, is the memory
- * to use (`n * rowBytes` bytes, any content; see `formatFor`), so that a caller may pool or share it.
- */
+export type EncodeOptions = {
+  version: BlobVersion;
+  shape: BlobShape;
+  /** Memory to use, so that a caller may pool or share it: `n * rowBytes` bytes (see `formatFor`) of any content. */
+  rows?: Uint8Array | undefined;
+};
+
+/** Encodes a payload in this thread. Throws `ERASURE_PAYLOAD` when it is empty or does not fit the shape. */
 export function encodeBlob(
   kernels: DaKernels,
   payload: Uint8Array,
-  options: { version: BlobVersion; shape: BlobShape; rows?: Uint8Array | undefined },
+  options: EncodeOptions,
 ): EncodedBlob {
-  const { version, shape } = options;
-  const format = formatFor(payload.length, version, shape);
-  const { rowBytes } = format;
-  const rows = options.rows ?? new Uint8Array(rowCountOf(shape) * rowBytes);
-  assert(rows.length === rowCountOf(shape) * rowBytes, 'rows has n * rowBytes bytes');
-  writeFrame(format, payload, rows);
-  const split = shape.dataRows * rowBytes;
-  rowCode(kernels, format).encode(rows.subarray(0, split), rowBytes, rows.subarray(split));
+  const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes);
+  const { format, rows, data, parity } = framedRows(payload, options, allocate);
+  rowCode(kernels, format).encode(data, format.rowBytes, parity);
   return certifyRows(kernels, format, rows);
+}
+
+const shared = (bytes: number): Uint8Array => new Uint8Array(new SharedArrayBuffer(bytes));
+
+/** Tasks per thread and step: enough that a thread that was late does not leave the others waiting for long. */
+const TASKS_PER_THREAD = 4;
+
+/**
+ * The same blob with the rows computed, hashed and combined by the threads of `runner`; this thread does the trees. `rows`,
+ * when given, is on shared memory and is the runner's until the promise settles. Rejects with `ERASURE_PAYLOAD`, the
+ * signal's reason, or what the runner reports. Worth it from about 1 MiB.
+ */
+export async function encodeBlobInThreads(
+  kernels: DaKernels,
+  runner: TaskRunner,
+  payload: Uint8Array,
+  options: EncodeOptions & { signal?: AbortSignal | undefined },
+): Promise<EncodedBlob> {
+  const { sha256 } = kernels;
+  const { format, rows, data, parity } = framedRows(payload, options, shared);
+  const { rowBytes, version, shape } = format;
+  const parts = TASKS_PER_THREAD * runner.threads;
+  const run = (tasks: KernelTask[]): Promise<void> => runner.run(tasks, options);
+
+  await run(splitTransform(rowCode(kernels, format).encodeJob(data, rowBytes, parity), parts));
+  const job = pieceJob(format, rows);
+  const hashes = shared(
+    ((HASH_BYTES * rows.length) / rowBytes) * divCeil(rowBytes, job.pieceBytes),
+  );
+  await run(splitHashPieces({ ...job, out: hashes }, parts));
+  const leaves = leavesOfPieces(sha256, format, hashes);
+  const rowTree = new HashTree(sha256, versionRules(version), leaves);
+  const coefficients = shared(8 * rowBytes);
+  coefficients.set(rlcCoefficients(sha256, format, rowTree.root));
+  const rlc = shared(shape.dataRows * RLC_BYTES);
+  await run(splitCombineRows({ rows: data, rowBytes, coefficients, out: rlc }, parts));
+  return new EncodedBlob(kernels, { format, rows, rowTree, rlc });
 }

@@ -11,10 +11,11 @@
  * neighbours level by level and letting an odd last node rise unpaired.
  */
 import { assert, divCeil, isPowerOfTwo, log2Exact } from '@cairn/base';
-import type { Sha256Kernels } from '@cairn/kernels';
+import { hashPieces, type Sha256Kernels } from '@cairn/kernels';
 
 export const HASH_BYTES = 32;
-const LEAF_PREFIX = 0;
+/** In front of every leaf. */
+export const LEAF_PREFIX = 0;
 const NODE_PREFIX = 1;
 /** How inner nodes are hashed. */
 export type NodeRule = { nodePrefix: boolean };
@@ -146,55 +147,16 @@ function pieceLevel(
   return out;
 }
 
-/** Bytes of rows gathered for one batch of whole pieces: they stay in the second-level cache. */
-const GATHER_BYTES = 262_144;
-
-/** Hashes of all pieces of consecutive rows, row by row. Rows with a short last piece are gathered in batches. */
-function pieceLeaves(
-  sha: Sha256Kernels,
-  rows: Uint8Array,
-  rowBytes: number,
-  pieceBytes: number,
-): Uint8Array {
-  const tailBytes = rowBytes % pieceBytes;
-  if (tailBytes === 0) return hashLeaves(sha, rows, pieceBytes);
-  const wholeBytes = rowBytes - tailBytes;
-  const rowCount = rows.length / rowBytes;
-  if (wholeBytes === 0) return hashLeaves(sha, rows, rowBytes);
-  const leafBytes = divCeil(rowBytes, pieceBytes) * HASH_BYTES;
-  const out = new Uint8Array(rowCount * leafBytes);
-  const batch = Math.min(rowCount, Math.max(1, Math.floor(GATHER_BYTES / rowBytes)));
-  const wholes = new Uint8Array(batch * wholeBytes);
-  const tails = new Uint8Array(batch * tailBytes);
-  for (let start = 0; start < rowCount; start += batch) {
-    const count = Math.min(batch, rowCount - start);
-    for (let i = 0; i < count; i++) {
-      const at = (start + i) * rowBytes;
-      wholes.set(rows.subarray(at, at + wholeBytes), i * wholeBytes);
-      tails.set(rows.subarray(at + wholeBytes, at + rowBytes), i * tailBytes);
-    }
-    const wholeHashes = hashLeaves(sha, wholes.subarray(0, count * wholeBytes), pieceBytes);
-    const tailHashes = hashLeaves(sha, tails.subarray(0, count * tailBytes), tailBytes);
-    const each = leafBytes - HASH_BYTES;
-    for (let i = 0; i < count; i++) {
-      const at = (start + i) * leafBytes;
-      out.set(wholeHashes.subarray(i * each, (i + 1) * each), at);
-      out.set(tailHashes.subarray(i * HASH_BYTES, (i + 1) * HASH_BYTES), at + each);
-    }
-  }
-  return out;
-}
-
-/** Roots of the piece trees of consecutive rows: 32 bytes each. */
+/** Roots of left-heavy trees of `width` leaf hashes each, `leaves` holding those of one tree after another. */
 export function pieceRoots(
   sha: Sha256Kernels,
   rule: NodeRule,
-  job: { rows: Uint8Array; rowBytes: number; pieceBytes: number },
+  leaves: Uint8Array,
+  width: number,
 ): Uint8Array {
-  const { rows, rowBytes, pieceBytes } = job;
-  const count = rows.length / rowBytes;
-  let nodes = pieceLeaves(sha, rows, rowBytes, pieceBytes);
-  for (let width = divCeil(rowBytes, pieceBytes); width > 1; width = divCeil(width, 2))
+  const count = leaves.length / (width * HASH_BYTES);
+  let nodes = leaves;
+  for (; width > 1; width = divCeil(width, 2))
     nodes = pieceLevel(sha, rule, nodes, { count, width });
   return nodes;
 }
@@ -222,7 +184,8 @@ export function piecePath(
   let width = divCeil(row.length, pieceBytes);
   assert(index >= 0 && index < width, 'piecePath: no such piece');
   const out = new Uint8Array(pieceDepth(index, width) * HASH_BYTES);
-  let nodes = pieceLeaves(sha, row, row.length, pieceBytes);
+  const job = { rows: row, rowBytes: row.length, pieceBytes, prefix: LEAF_PREFIX };
+  let nodes = hashPieces(sha, job);
   for (let at = 0; width > 1; width = divCeil(width, 2), index >>= 1) {
     const sibling = index ^ 1;
     if (sibling < width) {

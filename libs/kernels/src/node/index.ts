@@ -8,3 +8,4 @@ export {
 export * from './load.ts';
 export * from './native.ts';
 export type { KernelsErrorCode } from './pool-errors.ts';
+export { createTaskPool, type TaskPool, type TaskPoolOptions } from './task-pool.ts';

@@ -1,7 +1,7 @@
 import { CodedError } from '@cairn/base';
 import type { HashFailure } from './hash-worker.ts';
 
-/** Why a call to the hash pool was refused or failed. */
+/** Why a call to a pool was refused or failed. */
 export type KernelsErrorCode =
   | 'KERNELS_QUEUE_FULL'
   | 'KERNELS_READ_FAILED'
@@ -15,19 +15,19 @@ const coded = (
 ): CodedError => new CodedError({ code, ...options });
 
 export const poolClosed = (): CodedError =>
-  coded('KERNELS_POOL_CLOSED', { kind: 'cancelled', message: 'hash pool closed' });
+  coded('KERNELS_POOL_CLOSED', { kind: 'cancelled', message: 'kernel pool closed' });
 
 export const queueFull = (queueMax: number): CodedError =>
   coded('KERNELS_QUEUE_FULL', {
     kind: 'exhausted',
-    message: `more than ${queueMax} hash calls waiting`,
+    message: `more than ${queueMax} calls waiting for a kernel thread`,
     details: { queueMax },
   });
 
 export const workerDied = (exitCode: number, cause: unknown): CodedError =>
   coded('KERNELS_WORKER_DIED', {
     kind: 'unavailable',
-    message: 'a hash thread died',
+    message: 'a kernel thread died',
     details: { exitCode },
     cause,
   });
