@@ -28,6 +28,12 @@ export const indexerConfigSchema = z.object({
     .default(100_000)
     .describe('file locations remembered'),
   locationCacheSeconds: z.number().int().min(0).default(86_400).describe('how long they are'),
+  folderFileBytesMax: z
+    .number()
+    .int()
+    .min(1)
+    .default(100 * 1024 * 1024)
+    .describe('largest file that the gateway serves out of a directory'),
   hashThreads: z
     .number()
     .int()

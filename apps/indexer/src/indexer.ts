@@ -3,9 +3,9 @@ import { type Logger, systemClock, systemRandom } from '@cairn/base';
 import { createHashPool, loadNodeKernels } from '@cairn/kernels/node';
 import { createHttpTransport, HttpServer } from '@cairn/rpc/node';
 import { createStorageClient } from '@cairn/sdk';
-import { Metrics } from '@cairn/telemetry';
 import type { IndexerConfig } from './config.ts';
 import { gatewayRoutes } from './http/gateway.ts';
+import { createIndexerMetrics } from './metrics.ts';
 import { NodeManager } from './nodes/node-manager.ts';
 import { indexerMethods } from './rpc/indexer.ts';
 
@@ -32,15 +32,11 @@ export async function startIndexer(deps: { log: Logger }, config: IndexerConfig)
     transport,
     hasher: (data, options) => pool.segmentRoots(data, options),
   });
-  const metrics = new Metrics('indexer');
-  const seconds = metrics.histogram('rpc_call_seconds', 'Time of JSON-RPC calls', [
-    'method',
-    'outcome',
-  ]);
+  const metrics = createIndexerMetrics();
   const server = new HttpServer(
     {
       log: log.child({ component: 'http' }),
-      onCall: (method, outcome, value) => seconds.observe({ method, outcome }, value),
+      onCall: (method, outcome, value) => metrics.rpcSeconds.observe({ method, outcome }, value),
     },
     {
       host: config.host,
@@ -49,19 +45,32 @@ export async function startIndexer(deps: { log: Logger }, config: IndexerConfig)
       methods: indexerMethods({ nodes, random: () => systemRandom.next() }),
       unknownMethodMessage: (method) => `the method ${method} does not exist/is not available`,
       routes: [
-        ...gatewayRoutes({ nodes, client, log: log.child({ component: 'gateway' }) }),
+        ...gatewayRoutes(
+          {
+            nodes,
+            client,
+            log: log.child({ component: 'gateway' }),
+            onBytes: (bytes) => metrics.gatewayBytes.add({}, bytes),
+          },
+          { folderFileBytesMax: config.folderFileBytesMax },
+        ),
         {
           methods: ['GET'],
           pattern: /^\/metrics$/,
           handle: async (_request, response) => {
             response
               .writeHead(200, { 'content-type': 'text/plain; version=0.0.4' })
-              .end(await metrics.text());
+              .end(await metrics.metrics.text());
           },
         },
       ],
     },
   );
+  metrics.watch({
+    trustedNodes: () => config.trusted.length,
+    answeringNodes: () => nodes.answering,
+    cachedLocations: () => nodes.cachedLocations,
+  });
   await server.start();
   stack.defer(() => server.stop());
   log.info({ url: server.url, trusted: config.trusted.length }, 'indexer serving');

@@ -1,59 +1,88 @@
-/*
- * The REST gateway: files over plain HTTP, every byte verified against the root before it leaves.
- *
- * A file streams in windows of 4 MiB: a window is fetched from several nodes, verified, written, and the next one is
- * fetched while the client reads. A client that goes away stops the fetching.
- */
+// Routes of the REST gateway (spec/storage-rpc.md 8.1): parse, ask the part that knows, answer.
+import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { CodedError, errorMessage, type Hash32, isCodedError, type Logger } from '@cairn/base';
-import { type FileInfo, hash32Schema } from '@cairn/protocol';
+import type { DataRoot, Logger } from '@cairn/base';
+import type { DirectoryEntry, DirectoryFile, FileInfo } from '@cairn/protocol';
 import { type HttpRequest, type HttpRoute, sendJson } from '@cairn/rpc/node';
-import { BytesSink, type StorageClient } from '@cairn/sdk';
+import type { StorageClient } from '@cairn/sdk';
 import type { NodeManager } from '../nodes/node-manager.ts';
-import { GATEWAY, sendEnvelope } from './envelope.ts';
-import { parseRange } from './range.ts';
+import { type Content, sendContent } from './content.ts';
+import { answering, GATEWAY, Refusal, sendEnvelope } from './envelope.ts';
+import { entryAt, FolderReader, listing } from './folders.ts';
+import {
+  type Cid,
+  existingInfo,
+  manyInfos,
+  mergedInfo,
+  mergedStatus,
+  parseCid,
+  parseRoot,
+  parseSeq,
+} from './infos.ts';
+import { uploadSegment } from './upload-segment.ts';
 
-export type GatewayDeps = { nodes: NodeManager; client: StorageClient; log: Logger };
+export type GatewayDeps = {
+  nodes: NodeManager;
+  client: StorageClient;
+  log: Logger;
+  /** Bytes of files sent to clients. */
+  onBytes?: ((bytes: number) => void) | undefined;
+};
+export type GatewayOptions = {
+  /** Largest file that is served out of a directory. */
+  folderFileBytesMax: number;
+};
 
-const WINDOW_BYTES = 4 * 1024 * 1024;
-const INFOS_MAX = 100;
+/** Parts of one file that the gateway asks for; with the fragments that clients make, terabytes. */
+const PARTS_MAX = 1024;
 
-export function gatewayRoutes(deps: GatewayDeps): HttpRoute[] {
+type Handler = (request: HttpRequest, response: ServerResponse) => Promise<void>;
+
+export function gatewayRoutes(deps: GatewayDeps, options: GatewayOptions): HttpRoute[] {
+  const { nodes, log } = deps;
+  const folders = new FolderReader(deps.client);
+  const route = (methods: readonly string[], pattern: RegExp, run: Handler): HttpRoute => ({
+    methods,
+    pattern,
+    handle: (request, response) => answering({ log }, response, () => run(request, response)),
+  });
   return [
-    {
-      methods: ['GET'],
-      pattern: /^\/file\/info\/([^/]+)$/,
-      handle: (request, response) => serveInfo(deps, request.params[0]!, response),
-    },
-    {
-      methods: ['GET'],
-      pattern: /^\/files\/info$/,
-      handle: (request, response) => serveInfos(deps, request, response),
-    },
-    {
-      methods: ['GET'],
-      pattern: /^\/node\/status$/,
-      handle: (_request, response) => serveStatus(deps, response),
-    },
-    {
-      methods: ['GET', 'HEAD'],
-      pattern: /^\/file\/([^/]+)\/?$/,
-      handle: (request, response) => serveFile(deps, request.params[0]!, request, response),
-    },
-    {
-      methods: ['GET', 'HEAD'],
-      pattern: /^\/file$/,
-      async handle(request, response) {
-        const cid = request.url.searchParams.get('root') ?? request.url.searchParams.get('txSeq');
-        if (cid === null)
-          return sendEnvelope(
-            response,
-            GATEWAY.invalidParameter,
-            "Either 'root' or 'txSeq' must be provided",
-          );
-        return serveFile(deps, cid, request, response);
-      },
-    },
+    route(['GET'], /^\/file\/info\/([^/]+)$/, async (request, response) => {
+      const info = await mergedInfo(nodes, parseCid(request.params[0]!));
+      if (info) sendEnvelope(response, GATEWAY.success, info);
+      else sendEnvelope(response, GATEWAY.notFound);
+    }),
+    route(['GET'], /^\/files\/info$/, async (request, response) => {
+      const infos = await manyInfos(nodes, request.url.searchParams.getAll('cid'));
+      sendEnvelope(response, GATEWAY.success, infos);
+    }),
+    route(['GET'], /^\/node\/status$/, async (_request, response) => {
+      sendEnvelope(response, GATEWAY.success, await mergedStatus(nodes));
+    }),
+    route(['POST'], /^\/file\/segment$/, async (request, response) => {
+      await uploadSegment(nodes, await request.body(), request.signal);
+      sendEnvelope(response, GATEWAY.success, 'Succeeded to upload segment');
+    }),
+    route(['GET', 'HEAD'], /^\/file$/, async (request, response) => {
+      await serveFile(deps, queriedCid(request.url.searchParams), request, response);
+    }),
+    route(['GET', 'HEAD'], /^\/file\/([^/]+)$/, async (request, response) => {
+      await serveFile(deps, parseCid(request.params[0]!), request, response);
+    }),
+    route(['GET', 'HEAD'], /^\/file\/([^/]+)\/(.*)$/, async (request, response) => {
+      const cid = parseCid(request.params[0]!);
+      const file = await existingInfo(nodes, cid);
+      await requireFinalized(nodes, file.tx.dataMerkleRoot);
+      const { dataMerkleRoot: root, size } = file.tx;
+      const folder = await folders.read({ root, size }, request.signal);
+      const entry = entryAt(folder, request.params[1]!);
+      if (entry.type !== 'file') {
+        sendEnvelope(response, GATEWAY.success, entryJson(entry));
+        return;
+      }
+      const content = await entryContent(nodes, entry, options.folderFileBytesMax);
+      await sendContent(deps, request, response, { ...content, isImmutable: cid.kind === 'root' });
+    }),
     {
       methods: ['GET'],
       pattern: /^\/healthz$/,
@@ -62,158 +91,61 @@ export function gatewayRoutes(deps: GatewayDeps): HttpRoute[] {
   ];
 }
 
-/** One FileInfo for the whole network: finalized where all say so. Null when nobody knows the file. */
-async function mergedInfo(deps: GatewayDeps, cid: string): Promise<FileInfo | null> {
-  const infos = [
-    ...(
-      await (/^\d+$/.test(cid)
-        ? deps.nodes.infos(Number(cid))
-        : deps.nodes.infosByRoot(parseCid(cid)))
-    ).values(),
-  ].filter((info) => info !== null);
-  const first = infos[0];
-  if (!first) return null;
-  return {
-    tx: first.tx,
-    finalized: infos.every((info) => info.finalized),
-    isCached: infos.every((info) => info.isCached),
-    pruned: infos.some((info) => info.pruned),
-    uploadedSegNum: Math.min(...infos.map((info) => info.uploadedSegNum)),
-  };
+function queriedCid(query: URLSearchParams): Cid {
+  const [root, seq] = [query.get('root'), query.get('txSeq')];
+  if (root) return parseRoot(root);
+  if (seq) return parseSeq(seq);
+  throw new Refusal(GATEWAY.invalidParameter, "Either 'root' or 'txSeq' must be provided");
 }
 
-function parseCid(cid: string): Hash32 {
-  const parsed = hash32Schema.safeParse(cid);
-  if (!parsed.success)
-    throw new CodedError({
-      code: 'GATEWAY_CID',
-      kind: 'invalid',
-      message: `not a root or a txSeq: ${cid.slice(0, 80)}`,
-    });
-  return parsed.data;
-}
-
-async function answer(
+async function serveFile(
   deps: GatewayDeps,
+  cid: Cid,
+  request: HttpRequest,
   response: ServerResponse,
-  run: () => Promise<void>,
 ): Promise<void> {
-  try {
-    await run();
-  } catch (error) {
-    if (response.headersSent || (isCodedError(error) && error.kind === 'cancelled')) throw error;
-    if (isCodedError(error, 'GATEWAY_CID'))
-      return sendEnvelope(response, GATEWAY.invalidParameter, error.message);
-    if (isCodedError(error, 'SDK_NOT_FOUND')) return sendEnvelope(response, GATEWAY.notFinalized);
-    deps.log.warn({ error: errorMessage(error) }, 'gateway request failed');
-    sendEnvelope(response, GATEWAY.internal, errorMessage(error));
+  const { tx } = await existingInfo(deps.nodes, cid);
+  await requireFinalized(deps.nodes, tx.dataMerkleRoot);
+  await sendContent(deps, request, response, {
+    roots: [tx.dataMerkleRoot],
+    size: tx.size,
+    tag: `"${tx.dataMerkleRoot}"`,
+    name: request.url.searchParams.get('name') || tx.dataMerkleRoot,
+    isImmutable: cid.kind === 'root',
+  });
+}
+
+/** Refuses while the nodes that have the file do not cover every shard. */
+async function requireFinalized(nodes: NodeManager, root: DataRoot): Promise<void> {
+  if ((await nodes.locations(root)) === null) throw new Refusal(GATEWAY.notFinalized);
+}
+
+function entryJson(entry: Exclude<DirectoryEntry, DirectoryFile>): unknown {
+  return entry.type === 'directory'
+    ? listing(entry)
+    : { name: entry.name, type: entry.type, link: entry.link };
+}
+
+/** The parts of a directory's file. Sizes come from the log: an encrypted file is longer than its entry says. */
+async function entryContent(
+  nodes: NodeManager,
+  entry: DirectoryFile,
+  max: number,
+): Promise<Omit<Content, 'isImmutable'>> {
+  if (entry.roots.length > PARTS_MAX)
+    throw new Refusal(GATEWAY.tooLarge, { actual: entry.size, max });
+  const parts: FileInfo[] = [];
+  let size = 0;
+  for (const root of entry.roots) {
+    const info = await existingInfo(nodes, { kind: 'root', root });
+    await requireFinalized(nodes, root);
+    size += info.tx.size;
+    if (size > max)
+      throw new Refusal(GATEWAY.tooLarge, { actual: Math.max(size, entry.size), max });
+    parts.push(info);
   }
-}
-
-function serveInfo(deps: GatewayDeps, cid: string, response: ServerResponse): Promise<void> {
-  return answer(deps, response, async () => {
-    const info = await mergedInfo(deps, cid);
-    if (info) sendEnvelope(response, GATEWAY.success, info);
-    else sendEnvelope(response, GATEWAY.notFound);
-  });
-}
-
-function serveInfos(
-  deps: GatewayDeps,
-  request: HttpRequest,
-  response: ServerResponse,
-): Promise<void> {
-  return answer(deps, response, async () => {
-    const cids = request.url.searchParams.getAll('cid');
-    if (cids.length > INFOS_MAX)
-      return sendEnvelope(response, GATEWAY.invalidParameter, `at most ${INFOS_MAX} files`);
-    sendEnvelope(
-      response,
-      GATEWAY.success,
-      await Promise.all(
-        cids.map((cid) => mergedInfo(deps, cid).catch((error: unknown) => errorMessage(error))),
-      ),
-    );
-  });
-}
-
-function serveStatus(deps: GatewayDeps, response: ServerResponse): Promise<void> {
-  return answer(deps, response, async () => {
-    const statuses = await deps.nodes.statuses();
-    const first = statuses[0];
-    if (!first) return sendEnvelope(response, GATEWAY.internal, 'no storage node answers');
-    const lowest = statuses.reduce((a, b) => (b.logSyncHeight < a.logSyncHeight ? b : a));
-    sendEnvelope(response, GATEWAY.success, {
-      ...lowest,
-      connectedPeers: Math.max(...statuses.map((status) => status.connectedPeers)),
-      nextTxSeq: Math.min(...statuses.map((status) => status.nextTxSeq)),
-    });
-  });
-}
-
-function serveFile(
-  deps: GatewayDeps,
-  cid: string,
-  request: HttpRequest,
-  response: ServerResponse,
-): Promise<void> {
-  return answer(deps, response, async () => {
-    const info = await mergedInfo(deps, cid);
-    if (!info) return sendEnvelope(response, GATEWAY.notFound);
-    if (info.pruned) return sendEnvelope(response, GATEWAY.pruned);
-    const { dataMerkleRoot: root, size } = info.tx;
-    const etag = `"${root}"`;
-    if (request.headers['if-none-match'] === etag) {
-      response.writeHead(304, { etag }).end();
-      return;
-    }
-    const conditional = request.headers['if-range'];
-    const range =
-      conditional === undefined || conditional === etag
-        ? parseRange(request.headers.range, size)
-        : undefined;
-    if (range === 'unsatisfiable') {
-      response.writeHead(416, { 'content-range': `bytes */${size}`, etag }).end();
-      return;
-    }
-    const { start, end } = range ?? { start: 0, end: size };
-    if ((await deps.nodes.locations(root)) === null)
-      return sendEnvelope(response, GATEWAY.notFinalized);
-    const fetchWindow = async (at: number): Promise<Uint8Array> => {
-      const to = Math.min(end, at + WINDOW_BYTES);
-      const sink = new BytesSink(to - at, at);
-      await deps.client.download(root, sink, {
-        range: { start: at, end: to },
-        signal: request.signal,
-      });
-      return sink.bytes;
-    };
-    // The first window comes before the headers, so a file that cannot be served is an error and not a broken body.
-    let next = request.method === 'HEAD' ? undefined : fetchWindow(start);
-    await next;
-    const name = (request.url.searchParams.get('name') ?? root).replace(/[^\w.-]/g, '_');
-    response.writeHead(range ? 206 : 200, {
-      'content-type': 'application/octet-stream',
-      'content-length': end - start,
-      'accept-ranges': 'bytes',
-      etag,
-      'cache-control': 'public, max-age=31536000, immutable',
-      'content-disposition': `attachment; filename="${name}"`,
-      ...(range ? { 'content-range': `bytes ${start}-${end - 1}/${size}` } : {}),
-    });
-    for (let at = start; next; at += WINDOW_BYTES) {
-      const bytes = await next;
-      next = at + WINDOW_BYTES < end ? fetchWindow(at + WINDOW_BYTES) : undefined;
-      next?.catch(() => {}); // awaited in the next turn
-      if (!response.write(bytes)) await drained(response, request.signal);
-    }
-    response.end();
-  });
-}
-
-function drained(response: ServerResponse, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    response.once('drain', resolve);
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
+  const roots = parts.map((part) => part.tx.dataMerkleRoot);
+  const [only] = roots;
+  const name = roots.length === 1 ? only : createHash('sha256').update(roots.join()).digest('hex');
+  return { roots, size, tag: `"${name}"`, name: entry.name };
 }

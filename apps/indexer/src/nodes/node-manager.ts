@@ -19,6 +19,7 @@ export class NodeManager {
   readonly #options: NodeManagerOptions;
   readonly #clients: readonly NodeClient[];
   readonly #locations = new Map<string, Located>();
+  #answering = 0;
 
   constructor(deps: NodeManagerDeps, options: NodeManagerOptions) {
     this.#deps = deps;
@@ -26,6 +27,15 @@ export class NodeManager {
     this.#clients = options.trusted.map((url) =>
       createNodeClient(url, { transport: deps.transport, timeoutMs: options.timeoutMs }),
     );
+  }
+
+  /** Nodes that answered when they were last asked for their shards. */
+  get answering(): number {
+    return this.#answering;
+  }
+
+  get cachedLocations(): number {
+    return this.#locations.size;
   }
 
   get clients(): readonly NodeClient[] {
@@ -55,7 +65,9 @@ export class NodeManager {
         }
       }),
     );
-    return found.filter((node) => node !== undefined);
+    const alive = found.filter((node) => node !== undefined);
+    this.#answering = alive.length;
+    return alive;
   }
 
   /** Nodes that have the file finalized, or null while they do not cover every shard. Throws `file not found`. */
@@ -70,6 +82,8 @@ export class NodeManager {
     const seq = await this.#seqOf(root);
     if (seq === undefined) throw serverError('file not found');
     const infos = await this.infos(seq);
+    if ([...infos.values()].every((info) => info === null))
+      throw serverError('file info not found');
     const nodes = alive.filter((node) => infos.get(node.url)?.finalized);
     if (!isCovered(nodes)) return null;
     if (this.#locations.size >= this.#options.cacheEntries)
