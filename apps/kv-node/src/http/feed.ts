@@ -3,6 +3,7 @@
  *
  *   GET /cairn/v1/streams/{id}/events[?from=txSeq]      Last-Event-ID goes on behind that txSeq
  *
+ *   event: start                data: {"from"}          the first txSeq that is looked at
  *   event: batch    id: txSeq   data: {"txSeq","txHash","sender","changes":[{"key":base64,"size"}],"more":false}
  *   event: revert               data: {"fromSeq"}       batches from there on are undone; what replaces them follows
  *
@@ -74,7 +75,7 @@ export class Feed {
           'content-type': 'text/event-stream',
           'cache-control': 'no-store',
         });
-        response.write(`: from ${start}\n\n`);
+        response.write(`event: start\ndata: ${JSON.stringify({ from: start })}\n\n`);
         await this.#serve(stream, start, response, signal);
       },
     };

@@ -1,20 +1,10 @@
 // Adding and dropping streams while the node runs.
 import { type Hash32, type Hex, isCodedError, type Logger, parseAddress } from '@cairn/base';
 import { internalError, invalidParams, type RpcMethod } from '@cairn/rpc';
+import { registerStreamMessage } from '@cairn/sdk';
 import { recoverTypedDataAddress } from 'viem';
 import type { KvState } from '../store/kv-state.ts';
 import { parseAccount, parseStreamId } from './params.ts';
-
-/** What a wallet signs to register a stream (spec/kv.md section 8). */
-export const REGISTER_STREAM_TYPES = {
-  RegisterStream: [
-    { name: 'purpose', type: 'string' },
-    { name: 'wallet', type: 'address' },
-    { name: 'streamId', type: 'bytes32' },
-  ],
-} as const;
-export const registerStreamDomain = (chainId: number) =>
-  ({ name: '0G Storage Scan', version: '1', chainId }) as const;
 
 export type StreamMethodDeps = {
   state: KvState;
@@ -35,10 +25,7 @@ export function publicStreamMethods(deps: StreamMethodDeps): Record<string, RpcM
       let signer: string;
       try {
         signer = await recoverTypedDataAddress({
-          domain: registerStreamDomain(deps.chainId),
-          types: REGISTER_STREAM_TYPES,
-          primaryType: 'RegisterStream',
-          message: { purpose: 'register-stream', wallet, streamId },
+          ...registerStreamMessage(deps.chainId, wallet, streamId),
           signature: signature as Hex,
         });
       } catch {
