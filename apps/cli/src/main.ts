@@ -8,6 +8,7 @@ import type { Verb } from './verb.ts';
 import { doctor } from './verbs/doctor.ts';
 import { get } from './verbs/get.ts';
 import { cost, stat, verify } from './verbs/inspect.ts';
+import { kv } from './verbs/kv.ts';
 import { ls } from './verbs/ls.ts';
 import { bench, devnet } from './verbs/processes.ts';
 import { put } from './verbs/put.ts';
@@ -16,7 +17,19 @@ import { wallet } from './verbs/wallet.ts';
 enableCompileCache();
 
 const VERSION = '0.1.0';
-const VERBS: readonly Verb[] = [put, get, ls, stat, verify, cost, wallet, devnet, doctor, bench];
+const VERBS: readonly Verb[] = [
+  put,
+  get,
+  ls,
+  kv,
+  stat,
+  verify,
+  cost,
+  wallet,
+  devnet,
+  doctor,
+  bench,
+];
 
 function help(verb?: Verb): string {
   const all = Object.entries({ ...verb?.flags, ...GLOBAL_FLAGS });

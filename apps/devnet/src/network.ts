@@ -1,5 +1,5 @@
 /*
- * Brings a whole network up in dependency order and takes it down in reverse: chain, contracts, storage nodes, indexer.
+ * Brings a whole network up in dependency order and takes it down in reverse: chain, contracts, storage nodes, indexer, KV node.
  * `devnet.json` is written last, by rename, when everything serves, and removed first. How each process is started is in
  * parts/; what happens when one dies is in processes/supervised.ts.
  */
@@ -10,9 +10,11 @@ import { createChainReader } from '@cairn/chain';
 import { deployStorage } from '@cairn/contracts/deploy';
 import { DEVNET, type Deployment, type DevnetFile, deploymentSchema, PORTS } from '@cairn/protocol';
 import { mnemonicToAccount } from 'viem/accounts';
+import type { z } from 'zod';
 import { removeDescriptor, runningDevnet, writeDescriptor } from './descriptor.ts';
 import type { DevnetOptions } from './options.ts';
 import { indexerProcess, indexerReady } from './parts/indexer.ts';
+import { kvNodeProcess, kvNodeReady } from './parts/kv-node.ts';
 import { shardPlan, storageNodeProcess, storageNodeReady } from './parts/storage-node.ts';
 import { setBlockTime, startChain } from './processes/chain.ts';
 import type { ChildOptions } from './processes/child.ts';
@@ -102,6 +104,11 @@ export async function startNetwork(
   const indexerPort = await choosePort(PORTS.indexer, taken);
   const storageNodes: DevnetFile['storageNodes'] = [];
   let indexerUrl = '';
+  const kvPorts = {
+    rpc: await choosePort(PORTS.kv, taken),
+    admin: await choosePort(PORTS.kvAdmin, taken),
+  };
+  let kvNode: z.output<typeof kvNodeReady> | undefined;
   await Promise.all([
     ...shards.map((shard, i) => {
       const { rpc: rpcPort, admin: adminPort } = ports[i]!;
@@ -123,6 +130,19 @@ export async function startNetwork(
         indexerUrl = indexerReady.parse(line).url;
       },
     ),
+    launch(
+      kvNodeProcess(kvPorts, {
+        dir,
+        logDir,
+        rpcUrl: chain.rpcUrl,
+        deployment,
+        indexerUrl: `http://127.0.0.1:${indexerPort}`,
+      }),
+      (line) => {
+        kvNode = kvNodeReady.parse(line);
+        if (file) file.kv = { adminUrl: kvNode.adminUrl, pid: kvNode.pid };
+      },
+    ),
   ]);
 
   file = {
@@ -132,6 +152,7 @@ export async function startNetwork(
     contracts: deployment.contracts,
     indexerUrl,
     storageNodes,
+    ...(kvNode ? { kvUrl: kvNode.url, kv: { adminUrl: kvNode.adminUrl, pid: kvNode.pid } } : {}),
     accounts: accounts.map(({ address, privateKeyFile }) => ({
       address: parseAddress(address),
       privateKeyFile,

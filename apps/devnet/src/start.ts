@@ -2,6 +2,7 @@
 import { enableCompileCache } from 'node:module';
 import { parseDevnetOptions } from './options.ts';
 import { storeFirstFile } from './story/first-file.ts';
+import { storeFirstKey } from './story/first-key.ts';
 import { screen } from './story/screen.ts';
 import { reportFailure, supervise } from './supervise.ts';
 
@@ -17,11 +18,14 @@ try {
   const started = performance.now();
   process.exit(
     await supervise(options, say, async ({ file: network }, upMs) => {
-      say('storing a file and reading it back from another node');
-      const first = await storeFirstFile(options.dir, network);
+      say('storing a file and a key, reading both back');
+      const [first, key] = await Promise.all([
+        storeFirstFile(options.dir, network),
+        storeFirstKey(options.dir, network),
+      ]);
       const verifiedMs = Math.round(performance.now() - started);
       if (!json) {
-        console.log(screen(options.dir, network, first, upMs));
+        console.log(screen(options.dir, network, { file: first, key, upMs }));
         return;
       }
       console.log(
@@ -33,9 +37,11 @@ try {
           timings: { upMs: Math.round(upMs), putMs: first.putMs, getMs: first.getMs, verifiedMs },
           wroteTo: first.wroteTo,
           readFrom: first.readFrom,
+          kv: { key: key.key, value: key.value, txSeq: key.txSeq, setMs: key.setMs },
           endpoints: {
             rpcUrl: network.rpcUrl,
             indexerUrl: network.indexerUrl,
+            kvUrl: network.kvUrl,
             storageNodes: network.storageNodes.map((node) => node.url),
           },
         }),

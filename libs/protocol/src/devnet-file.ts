@@ -19,6 +19,8 @@ export const devnetFileSchema = z.object({
       pid: z.int(),
     }),
   ),
+  kvUrl: z.string().optional(),
+  kv: z.object({ adminUrl: z.string(), pid: z.int() }).optional(),
   accounts: z.array(z.object({ address: addressSchema, privateKeyFile: z.string() })),
 });
 export type DevnetFile = z.infer<typeof devnetFileSchema>;

@@ -1,3 +1,5 @@
+import type { Hash32 } from '@cairn/base';
+
 /** Numbers that differ between a small fast network and a real one (architecture section 5). */
 export type Preset = {
   name: 'devnet' | 'mainnet';
@@ -69,6 +71,10 @@ export const MAINNET: Preset = {
 };
 
 export const PRESETS = { devnet: DEVNET, mainnet: MAINNET } as const;
+
+/** The stream that the KV node of a devnet watches from the start. */
+export const DEVNET_STREAM_ID =
+  '0x000000000000000000000000000000000000000000000000000000000000f2bd' as Hash32;
 
 /** Default ports (architecture section 1). */
 export const PORTS = {

@@ -1,14 +1,14 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CodedError } from '@cairn/base';
 import type { DevnetFile } from '@cairn/protocol';
 import { z } from 'zod';
+import { cairn } from './cairn.ts';
 import { packTar } from './tar.ts';
 
 const REPOSITORY = fileURLToPath(new URL('../../../../', import.meta.url));
-const CLI = join(REPOSITORY, 'apps', 'cli', 'src', 'main.ts');
 
 const putResult = z.object({
   root: z.string(),
@@ -50,47 +50,6 @@ function sourcesTar(): Uint8Array {
     }
   });
   return packTar(files);
-}
-
-/** Runs a verb of the real command line in its own process. */
-function cairn(args: readonly string[], devnetFile: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ['--conditions=source', CLI, ...args, '--json'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, CAIRN_DEVNET: devnetFile },
-    });
-    let output = '';
-    let errors = '';
-    child.stdout.on('data', (part: Buffer) => (output += part.toString()));
-    child.stderr.on('data', (part: Buffer) => (errors += part.toString()));
-    child.on('error', reject);
-    child.on('close', (code) => {
-      const answer = z
-        .object({
-          error: z.object({ message: z.string(), hint: z.string().optional() }).optional(),
-        })
-        .loose()
-        .safeParse(safeJson(output));
-      if (code === 0 && answer.success) return resolve(answer.data);
-      const error = answer.success ? answer.data.error : undefined;
-      reject(
-        new CodedError({
-          code: 'DEVNET_FIRST_FILE',
-          kind: 'unavailable',
-          message: `cairn ${args[0]} failed: ${error?.message ?? (errors.trim().split('\n').at(-1) || `exit code ${code}`)}`,
-          ...(error?.hint ? { hint: error.hint } : {}),
-        }),
-      );
-    });
-  });
-}
-
-function safeJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }
 
 /** Stores a real file on two nodes and reads it back from one that did not come first, with the real commands. */

@@ -1,21 +1,28 @@
 import type { DevnetFile } from '@cairn/protocol';
 import type { FirstFile } from './first-file.ts';
+import type { FirstKey } from './first-key.ts';
 
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
 
 /** What a newcomer sees when the network is up and the first file is back. */
-export function screen(dir: string, network: DevnetFile, file: FirstFile, upMs: number): string {
+export function screen(
+  dir: string,
+  network: DevnetFile,
+  { file, key, upMs }: { file: FirstFile; key: FirstKey; upMs: number },
+): string {
   return `
 Cairn is running: a decentralized storage network on this machine.
 
-  up in      ${seconds(upMs)}: a chain, its contracts, ${network.storageNodes.length} storage nodes, an indexer
+  up in      ${seconds(upMs)}: a chain, its contracts, ${network.storageNodes.length} storage nodes, an indexer, a KV node
   stored     ${file.path}
              ${file.bytes} bytes in ${seconds(file.putMs)} on ${file.wroteTo.join(' and ')}
   root       ${file.root}
   read back  from ${file.readFrom.join(', ')} in ${seconds(file.getMs)}, every byte verified against the root
+  key        ${key.key} = ${key.value} (stream f2bd, txSeq ${key.txSeq}) in ${seconds(key.setMs)}
 
   chain      ${network.rpcUrl} (chain id ${network.chainId}, Flow ${network.contracts.flow})
   indexer    ${network.indexerUrl}
+  kv node    ${network.kvUrl ?? ''}   pid ${network.kv?.pid ?? ''}
 ${network.storageNodes.map((node) => `  node       ${node.url}   shard ${node.shardId}/${node.numShard}   admin ${node.adminUrl}   pid ${node.pid}`).join('\n')}
   data       ${dir} (logs in logs/, keys in keys/)
 
@@ -24,6 +31,7 @@ Type in a second terminal:
   npx cairn put README.md          store a file; the lines below read it back, ask who holds it, and check everything
   npx cairn get ${file.root} -o copy.tar
   npx cairn stat ${file.root}
+  npx cairn kv set hello you; npx cairn kv get hello
   npx cairn doctor
   curl -O ${network.indexerUrl}/file/${file.root}
 
