@@ -8,6 +8,8 @@
 static napi_status (*const FAMILIES[])(napi_env, napi_value) = {
     keccak_register,
     mining_register,
+    sha256_register,
+    xor_register,
     galois_register,
 };
 

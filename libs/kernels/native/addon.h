@@ -34,4 +34,6 @@ napi_value addon_range_error(napi_env env, const char *message);
 /* One per family, in native/addon-<family>.c: adds its functions to the exports. */
 napi_status keccak_register(napi_env env, napi_value exports);
 napi_status mining_register(napi_env env, napi_value exports);
+napi_status sha256_register(napi_env env, napi_value exports);
+napi_status xor_register(napi_env env, napi_value exports);
 napi_status galois_register(napi_env env, napi_value exports);

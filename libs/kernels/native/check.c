@@ -9,6 +9,8 @@
 static void (*const FAMILIES[])(const char *) = {
     keccak_check,
     mining_check,
+    sha256_check,
+    xor_check,
     galois_check,
 };
 
@@ -26,7 +28,7 @@ void check_equal(const uint8_t *a, const uint8_t *b, size_t bytes, const char *w
 }
 
 int main(void) {
-  const char *isas[] = {"neon", "avx2", "avx512", "gfni"};
+  const char *isas[] = {"neon", "avx2", "sha", "avx512", "gfni"};
   cpu_init();
   for (size_t k = 0; k < sizeof isas / sizeof *isas; k++) {
     if (!cpu_select(isas[k])) continue;

@@ -16,4 +16,6 @@ void check_equal(const uint8_t *a, const uint8_t *b, size_t bytes, const char *w
 /* One per family, in native/check-<family>.c: compares instruction set `isa` (already known to exist) with "portable". */
 void keccak_check(const char *isa);
 void mining_check(const char *isa);
+void sha256_check(const char *isa);
+void xor_check(const char *isa);
 void galois_check(const char *isa);

@@ -7,7 +7,7 @@ static const char *const NAMES[] = {"portable", "neon", "avx2", "avx512", "gfni"
 
 static int ready;
 static int available[LEVELS];
-static int sha;
+static int sha_available, sha_allowed;
 static cpu_level_t level = CPU_PORTABLE;
 
 #if defined(__x86_64__)
@@ -29,7 +29,7 @@ void cpu_init(void) {
   available[CPU_AVX512] = available[CPU_AVX2] && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
                           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq");
   available[CPU_GFNI] = available[CPU_AVX512] && __builtin_cpu_supports("gfni") && __builtin_cpu_supports("avx512vbmi");
-  sha = detect_sha();
+  sha_available = sha_allowed = detect_sha();
 #elif defined(__aarch64__)
   available[CPU_NEON] = 1;
 #endif
@@ -39,9 +39,13 @@ void cpu_init(void) {
 }
 
 int cpu_select(const char *name) {
+  int with_sha = strcmp(name, "sha") == 0;
+  if (with_sha) name = NAMES[CPU_AVX2];
+  if (with_sha && !sha_available) return 0;
   for (size_t i = 0; i < LEVELS; i++) {
     if (strcmp(name, NAMES[i]) != 0 || !available[i]) continue;
     level = (cpu_level_t)i;
+    sha_allowed = sha_available && (with_sha || level > CPU_AVX2);
     return 1;
   }
   return 0;
@@ -49,6 +53,6 @@ int cpu_select(const char *name) {
 
 cpu_level_t cpu_level(void) { return level; }
 
-const char *cpu_level_name(void) { return NAMES[level]; }
+const char *cpu_level_name(void) { return level == CPU_AVX2 && sha_allowed ? "sha" : NAMES[level]; }
 
-int cpu_has_sha(void) { return sha && level > CPU_PORTABLE; }
+int cpu_has_sha(void) { return sha_allowed; }

@@ -8,9 +8,9 @@ typedef enum { CPU_PORTABLE, CPU_NEON, CPU_AVX2, CPU_AVX512, CPU_GFNI } cpu_leve
 
 /* Allows the widest level there is. Later calls do nothing. */
 void cpu_init(void);
-/* Allows no more than "portable", "neon", "avx2", "avx512" or "gfni"; 0 when this build or CPU has no such thing. For tests. */
+/* Allows no more than "portable", "neon", "avx2", "sha" (avx2 with SHA), "avx512" or "gfni"; 0 when this build or CPU has no such thing. For tests. */
 int cpu_select(const char *name);
 cpu_level_t cpu_level(void);
 const char *cpu_level_name(void);
-/* SHA-256 instructions, at any level above portable. */
+/* SHA-256 instructions, from level "sha" upwards. */
 int cpu_has_sha(void);

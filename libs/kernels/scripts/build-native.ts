@@ -8,7 +8,7 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 /** Kernel families: native/<family>.c, native/addon-<family>.c and native/check-<family>.c each. */
-const FAMILIES = ['keccak', 'mining', 'galois'];
+const FAMILIES = ['keccak', 'mining', 'sha256', 'xor', 'galois'];
 /** Further files of a family. */
 const PARTS = ['galois_field', 'galois_ops', 'galois_combine'];
 const sources = (part: 'addon' | 'check'): string[] =>

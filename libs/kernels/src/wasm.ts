@@ -4,7 +4,7 @@ import type { Kernels } from './kernels.ts';
 import { wasmMining } from './mining/wasm.ts';
 import { referenceSha256 } from './sha256/reference.ts';
 import type { WasmSimd } from './wasm-module.ts';
-import { referenceXor } from './xor/xor.ts';
+import { wordXor } from './xor/words.ts';
 
 /**
  * Compiles and instantiates the WASM kernels (a few ms). Relaxed SIMD is used where this engine has it; `simd` forces one
@@ -19,7 +19,7 @@ export async function wasmKernels(simd?: WasmSimd): Promise<Kernels> {
   return {
     backend: 'wasm',
     ...keccak,
-    ...referenceXor,
+    ...wordXor,
     sha256: referenceSha256,
     mining,
     galois,

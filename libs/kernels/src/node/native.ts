@@ -1,17 +1,19 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Kernels } from '../kernels.ts';
-import { referenceSha256 } from '../sha256/reference.ts';
-import { referenceXor } from '../xor/xor.ts';
 import { type GaloisAddon, nativeGalois } from './native-galois.ts';
 import { type KeccakAddon, nativeKeccak } from './native-keccak.ts';
 import { type MiningAddon, nativeMining } from './native-mining.ts';
+import { nativeSha256, type Sha256Addon } from './native-sha256.ts';
+import { nativeXor, type XorAddon } from './native-xor.ts';
 
 /** Instruction sets the addon can be built for and forced to (tests); it picks the widest by itself. */
-export type NativeIsa = 'portable' | 'neon' | 'avx2' | 'avx512' | 'gfni';
+export type NativeIsa = 'portable' | 'neon' | 'avx2' | 'sha' | 'avx512' | 'gfni';
 
 type Addon = KeccakAddon &
   MiningAddon &
+  Sha256Addon &
+  XorAddon &
   GaloisAddon & {
     isa(): NativeIsa;
     select(isa: NativeIsa): boolean;
@@ -46,8 +48,8 @@ export function loadNativeKernels(): NativeResult {
   const kernels: Kernels = {
     backend: 'native',
     ...nativeKeccak(addon),
-    ...referenceXor,
-    sha256: referenceSha256,
+    ...nativeXor(addon),
+    sha256: nativeSha256(addon),
     mining: nativeMining(addon),
     galois: nativeGalois(addon),
   };

@@ -2,25 +2,12 @@ import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Kernels, loadKernels, referenceKernels } from '../../src/index.ts';
 import { loadNativeKernels, loadNodeKernels } from '../../src/node/index.ts';
+import { backends } from '../support/backends.ts';
 
 const reference = referenceKernels();
 const native = loadNativeKernels();
-const backends: [string, () => Promise<Kernels>][] = [['wasm', () => loadKernels()]];
-if (native.kernels) {
-  for (const isa of ['portable', 'neon', 'avx2', 'avx512', 'gfni'] as const) {
-    if (native.select(isa)) {
-      backends.push([
-        `native ${isa}`,
-        async () => {
-          native.select(isa);
-          return native.kernels;
-        },
-      ]);
-    }
-  }
-}
 
-describe.each(backends)('%s kernels', (_, load) => {
+describe.each(backends)('$name kernels', ({ load }) => {
   let kernels: Kernels;
   beforeAll(async () => {
     kernels = await load();

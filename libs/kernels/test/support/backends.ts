@@ -15,7 +15,7 @@ const wasm = { relaxed: wasmKernels('relaxed'), strict: wasmKernels('strict') };
 export const backends: readonly BackendUnderTest[] = [
   { name: 'wasm (relaxed SIMD where there is)', load: () => wasm.relaxed },
   { name: 'wasm strict', load: () => wasm.strict },
-  ...(['portable', 'neon', 'avx2', 'avx512', 'gfni'] as const)
+  ...(['portable', 'neon', 'avx2', 'sha', 'avx512', 'gfni'] as const)
     .filter((isa) => native.kernels && native.select(isa))
     .map((isa) => ({
       name: `native ${isa}`,
