@@ -13,8 +13,8 @@ export const wordXor: XorKernels = {
     const { length } = target;
     const head = Math.min(length, -target.byteOffset & 3);
     const words = (length - head) >> 2;
-    if (((target.byteOffset ^ source.byteOffset) & 3) !== 0)
-      return xorBytes(target, source, 0, length);
+    const aligned = ((target.byteOffset ^ source.byteOffset) & 3) === 0;
+    if (!aligned || words === 0) return xorBytes(target, source, 0, length);
     xorBytes(target, source, 0, head);
     const a = new Uint32Array(target.buffer, target.byteOffset + head, words);
     const b = new Uint32Array(source.buffer, source.byteOffset + head, words);
