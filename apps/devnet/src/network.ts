@@ -35,6 +35,9 @@ export type NetworkDeps = {
   onExit: (name: string, reason: string) => void;
 };
 
+/** Nodes that every later one connects to; the others find each other through them. */
+const BOOT_NODES = 4;
+
 export async function startNetwork(
   deps: NetworkDeps,
   options: DevnetOptions,
@@ -94,11 +97,12 @@ export async function startNetwork(
 
   const shards = shardPlan(options.nodes, options.shards);
   deps.say(`starting ${shards.length} storage nodes`);
-  const ports: { rpc: number; admin: number }[] = [];
+  const ports: { rpc: number; admin: number; p2p: number }[] = [];
   for (let i = 0; i < shards.length; i++) {
     ports.push({
       rpc: await choosePort(PORTS.nodeRpc + 2 * i, taken),
       admin: await choosePort(PORTS.nodeAdmin + 2 * i, taken),
+      p2p: await choosePort(PORTS.nodeP2p + i, taken),
     });
   }
   const indexerPort = await choosePort(PORTS.indexer, taken);
@@ -111,9 +115,16 @@ export async function startNetwork(
   let kvNode: z.output<typeof kvNodeReady> | undefined;
   await Promise.all([
     ...shards.map((shard, i) => {
-      const { rpc: rpcPort, admin: adminPort } = ports[i]!;
+      const { rpc: rpcPort, admin: adminPort, p2p: p2pPort } = ports[i]!;
       const child = storageNodeProcess(
-        { name: `node-${i}`, shard, rpcPort, adminPort },
+        {
+          name: `node-${i}`,
+          shard,
+          rpcPort,
+          adminPort,
+          p2pPort,
+          bootPorts: ports.slice(0, Math.min(i, BOOT_NODES)).map(({ p2p }) => p2p),
+        },
         { dir, logDir, rpcUrl: chain.rpcUrl, deployment },
       );
       return launch(child, (line) => {

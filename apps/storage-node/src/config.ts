@@ -1,7 +1,16 @@
+import { isIP } from 'node:net';
+import { parseAddress as parsePeerAddress } from '@cairn/p2p';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
 const port = z.number().int().min(0).max(65_535);
+const peerAddress = z.string().refine((address) => {
+  try {
+    return parsePeerAddress(address).port > 0;
+  } catch {
+    return false;
+  }
+}, 'expected /ip4/1.2.3.4/tcp/1234, with or without /p2p/ID');
 
 /** Settings of the storage node; flags are the kebab case of these names, variables `CAIRN_NODE_` and upper snake case. */
 export const nodeConfigSchema = z.object({
@@ -79,6 +88,60 @@ export const nodeConfigSchema = z.object({
     .max(100_000)
     .default(1024)
     .describe('upload requests that wait their turn; beyond it they are told to come back'),
+  p2p: z.boolean().default(true).describe('talk to other nodes; without it nothing is synced'),
+  p2pHost: z
+    .string()
+    .refine((host) => isIP(host) !== 0, 'expected an IP address')
+    .default('0.0.0.0')
+    .describe('interface to listen on for peers'),
+  p2pPort: port.default(PORTS.nodeP2p).describe('port for peers, 0 for any'),
+  announceAddresses: z
+    .array(peerAddress)
+    .max(8)
+    .default([])
+    .describe('addresses to tell peers instead of those listened on, /ip4/1.2.3.4/tcp/1234'),
+  bootNodes: z
+    .array(peerAddress)
+    .max(256)
+    .default([])
+    .describe('peers to connect to and to come back to, comma separated'),
+  allowPrivateAddresses: z
+    .boolean()
+    .default(false)
+    .describe('dial private addresses that peers name (networks on one machine or LAN)'),
+  targetPeers: z.number().int().min(1).max(1000).default(50).describe('peers to look for'),
+  peerIdleMs: z
+    .number()
+    .int()
+    .min(100)
+    .max(60_000)
+    .default(5000)
+    .describe('how long a peer may be silent in an answer'),
+  syncFilesMax: z.number().int().min(1).max(256).default(4).describe('files fetched at once'),
+  syncBytesPerSecond: z
+    .number()
+    .int()
+    .min(1024 * 1024)
+    .default(256 * 1024 * 1024)
+    .describe('bytes fetched from peers a second'),
+  serveBytesPerSecond: z
+    .number()
+    .int()
+    .min(1024 * 1024)
+    .default(256 * 1024 * 1024)
+    .describe('bytes served to peers a second'),
+  scrubBytesPerSecond: z
+    .number()
+    .int()
+    .min(0)
+    .default(4 * 1024 * 1024)
+    .describe('stored bytes checked against roots a second (1 TiB in 3 days at 4 MiB); 0: never'),
+  scrubPauseMs: z
+    .number()
+    .int()
+    .min(100)
+    .default(60_000)
+    .describe('pause between two passes of that'),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

@@ -34,7 +34,13 @@ try {
   const node = await startStorageNode({ log }, config, abort.signal);
   if (config.readyJson)
     console.log(
-      JSON.stringify({ url: node.url, adminUrl: node.adminUrl, ...node.shard, pid: process.pid }),
+      JSON.stringify({
+        url: node.url,
+        adminUrl: node.adminUrl,
+        ...node.shard,
+        p2pAddresses: node.p2pAddresses,
+        pid: process.pid,
+      }),
     );
   const aborted = new Promise<undefined>((resolve) => {
     if (abort.signal.aborted) resolve(undefined);

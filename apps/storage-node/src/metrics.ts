@@ -10,6 +10,7 @@ export type NodeGauges = {
   storeSegments: () => number;
   storeQuarantinedBlocks: () => number;
   diskFreeBytes: () => number;
+  peers: () => number;
 };
 
 /** Every metric of the storage node. */
@@ -28,6 +29,12 @@ export function createNodeMetrics() {
       'Segments received, by what became of them',
       ['outcome'],
     ),
+    syncBytes: metrics.counter('sync_fetched_bytes_total', 'Segment bytes fetched from peers'),
+    syncFiles: metrics.counter('sync_files_total', 'Files that sync ended with', ['outcome']),
+    servedBytes: metrics.counter('p2p_served_bytes_total', 'Bytes of files sent to peers'),
+    peersCutOff: metrics.counter('p2p_cut_off_total', 'Peers that were cut off'),
+    scrubBytes: metrics.counter('scrub_checked_bytes_total', 'Stored bytes checked against roots'),
+    damagedSegments: metrics.counter('scrub_damaged_segments_total', 'Segments found damaged'),
     filesFinalized: metrics.counter('files_finalized_total', 'Files finalized'),
     watch(read: NodeGauges): void {
       gauge('sync_block', 'Last processed block', read.syncBlock);
@@ -46,6 +53,7 @@ export function createNodeMetrics() {
         'Room left on the disk of the data folder',
         read.diskFreeBytes,
       );
+      gauge('p2p_peers', 'Peers connected and greeted', read.peers);
     },
   };
 }

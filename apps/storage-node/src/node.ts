@@ -17,8 +17,12 @@ import { Files } from './ingest/files.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { MemoryPool } from './ingest/memory-pool.ts';
 import { createNodeMetrics } from './metrics.ts';
+import { loneReports } from './p2p/report.ts';
+import { createPeerParts, type PeerParts } from './p2p/start.ts';
 import { adminMethods } from './rpc/admin.ts';
 import { zgsMethods } from './rpc/zgs.ts';
+import { Healer } from './scrub/healer.ts';
+import { Scrubber } from './scrub/scrubber.ts';
 import { Reader } from './serve/reader.ts';
 import { NodeDatabase } from './store/node-database.ts';
 import { MIGRATIONS } from './store/schema.ts';
@@ -31,6 +35,8 @@ export type StorageNode = AsyncDisposable & {
   url: string;
   adminUrl: string;
   shard: ShardConfig;
+  /** Addresses for peers; empty without p2p. */
+  p2pAddresses: string[];
   /** Resolves when the node stops by itself: a shutdown was asked for, or it diverged from the chain. */
   ended: Promise<CodedError | undefined>;
   stop(): Promise<void>;
@@ -87,12 +93,16 @@ export async function startStorageNode(
   database.bindNetwork(network.chainId, network.flowAddress);
   bindShard(database, config.shard);
 
+  let peers: PeerParts | undefined;
   const files = new Files(
     {
       database,
       segments,
       log: log.child({ component: 'files' }),
-      onFinalized: () => metrics.filesFinalized.add({}),
+      onFinalized: (file) => {
+        metrics.filesFinalized.add({});
+        peers?.announce(file);
+      },
     },
     shard,
   );
@@ -130,13 +140,58 @@ export async function startStorageNode(
       pageBlocks: config.pageBlocks,
     },
   );
-  const serve = new Reader({ database, segments, files, pool, kernels });
+  const healer = new Healer({
+    files,
+    log: log.child({ component: 'scrub' }),
+    onDamaged: () => metrics.damagedSegments.add({}),
+    onReopened: () => peers?.wake(),
+  });
+  const serve = new Reader({
+    database,
+    segments,
+    files,
+    pool,
+    kernels,
+    onDamaged: (file, index) => healer.damaged(file, index),
+  });
+  const scrubber = new Scrubber(
+    {
+      database,
+      segments,
+      files,
+      healer,
+      hashPool,
+      kernels,
+      clock: systemClock,
+      log: log.child({ component: 'scrub' }),
+      onChecked: (bytes) => metrics.scrubBytes.add({}, bytes),
+    },
+    { bytesPerSecond: config.scrubBytesPerSecond, passPauseMs: config.scrubPauseMs },
+  );
+  if (config.p2p) {
+    peers = await createPeerParts(
+      { database, files, ingest, reader: serve, hashPool, kernels, metrics, log },
+      config,
+      network,
+      VERSION,
+    );
+  }
+  const reports = peers?.reports ?? loneReports(peerId(database));
 
-  const zgs = zgsMethods({ database, ingest, reader: serve, shard, network: () => network });
+  const zgs = zgsMethods({
+    database,
+    ingest,
+    reader: serve,
+    shard,
+    network: () => network,
+    connectedPeers: () => reports.connected(),
+  });
   const admin = adminMethods({
     database,
     metrics: metrics.metrics,
-    peerId: peerId(database),
+    peers: reports,
+    sync: peers?.sync,
+    monotonic: () => systemClock.monotonic(),
     shutdown: () => ended.resolve(undefined),
   });
   const isShared = config.adminPort !== 0 && config.adminPort === config.rpcPort;
@@ -183,6 +238,15 @@ export async function startStorageNode(
     await adminServer.start();
     stack.defer(() => adminServer.stop(500));
   }
+  if (peers) {
+    await peers.start();
+    stack.defer(() => peers?.stop());
+  }
+  if (config.scrubBytesPerSecond > 0) {
+    scrubber.start();
+    stack.defer(() => scrubber.stop());
+  }
+  stack.defer(() => healer.settled());
   follower.start();
   stack.defer(() => follower.stop());
   const settling = new Loop(() => files.retry(), {
@@ -201,6 +265,7 @@ export async function startStorageNode(
     storeSegments: () => segments.stats().segments,
     storeQuarantinedBlocks: () => segments.stats().quarantined,
     diskFreeBytes: () => freeBytes(config.dataDir),
+    peers: () => reports.connected(),
   });
   log.info(
     {
@@ -224,6 +289,7 @@ export async function startStorageNode(
     url: server.url,
     adminUrl: adminServer.url,
     shard,
+    p2pAddresses: peers?.addresses() ?? [],
     ended: ended.promise,
     stop,
     [Symbol.asyncDispose]: stop,

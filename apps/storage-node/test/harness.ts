@@ -50,6 +50,10 @@ export type TestNetwork = AsyncDisposable & {
     writersMax?: number;
     writersWaitingMax?: number;
     disk?: Disk;
+    /** Talks to peers on a free port and these addresses. */
+    bootNodes?: readonly string[];
+    scrubBytesPerSecond?: number;
+    scrubPauseMs?: number;
   }): Promise<TestNode>;
   submit(file: TestFile): Promise<number>;
 };
@@ -84,6 +88,13 @@ export async function startTestNetwork(): Promise<TestNetwork> {
         poolBytes: options.poolBytes ?? 64 * 1024 * 1024,
         writersMax: options.writersMax,
         writersWaitingMax: options.writersWaitingMax,
+        p2p: options.bootNodes !== undefined,
+        p2pHost: '127.0.0.1',
+        p2pPort: 0,
+        bootNodes: options.bootNodes,
+        allowPrivateAddresses: true,
+        scrubBytesPerSecond: options.scrubBytesPerSecond ?? 0,
+        scrubPauseMs: options.scrubPauseMs,
       });
       const node = await startStorageNode({ log: silentLogger, disk: options.disk }, config);
       stack.defer(() => node.stop());

@@ -3,6 +3,7 @@ import { CodedError, type ErrorKind } from '@cairn/base';
 /** Why an exchange with a peer failed. */
 export type P2pErrorCode =
   | 'P2P_NO_CONNECTION'
+  | 'P2P_LISTEN'
   | 'P2P_DIAL'
   | 'P2P_PRIVATE_ADDRESS'
   | 'P2P_ADDRESS'
@@ -17,6 +18,7 @@ export type P2pErrorCode =
 
 const KINDS: Record<P2pErrorCode, ErrorKind> = {
   P2P_NO_CONNECTION: 'unavailable',
+  P2P_LISTEN: 'unavailable',
   P2P_DIAL: 'unavailable',
   P2P_PRIVATE_ADDRESS: 'invalid',
   P2P_ADDRESS: 'invalid',

@@ -39,7 +39,7 @@ export type PeerServiceOptions = {
 };
 export const PEER_SERVICE_DEFAULTS: Omit<PeerServiceOptions, 'identity' | 'bootNodes'> = {
   targetPeers: 50,
-  keepMs: 5000,
+  keepMs: 2000,
   discoverMs: 30_000,
   greetMs: 10_000,
 };
@@ -56,6 +56,8 @@ export class PeerService {
   readonly #gossip: FileGossip;
   readonly #keeper: Loop;
   readonly #candidates = new Map<PeerId, string>();
+  /** Who answered at the addresses of boot nodes. */
+  readonly #bootPeers = new Map<string, PeerId>();
   readonly #greeting = new Set<Promise<void>>();
   readonly #abort = new AbortController();
   #discoveredAt = Number.NEGATIVE_INFINITY;
@@ -204,22 +206,21 @@ export class PeerService {
   async #keep(signal: AbortSignal): Promise<void> {
     const connected = new Set(this.#deps.network.connections().map(({ peer }) => peer));
     const dials: string[] = this.#options.bootNodes.filter((address) => {
-      const { peer, host, port } = parseAddress(address);
-      if (peer) return !connected.has(peer) && peer !== this.peerId;
-      return !this.book
-        .all()
-        .some(
-          (known) =>
-            known.connection?.direction === 'outbound' &&
-            known.connection.address.startsWith(`/ip4/${host}/tcp/${port}`),
-        );
+      const peer = parseAddress(address).peer ?? this.#bootPeers.get(address);
+      return peer === undefined || (peer !== this.peerId && !connected.has(peer));
     });
     for (const [peer, address] of this.#candidates) {
       if (connected.size + dials.length >= this.#options.targetPeers) break;
       this.#candidates.delete(peer);
       if (!connected.has(peer) && !this.book.isBanned(peer)) dials.push(address);
     }
-    await Promise.allSettled(dials.map((address) => this.#deps.network.dial(address, { signal })));
+    await Promise.allSettled(
+      dials.map(async (address) => {
+        this.#bootPeers.set(address, await this.#deps.network.dial(address, { signal }));
+      }),
+    );
+    for (const address of this.#bootPeers.keys())
+      if (!this.#options.bootNodes.includes(address)) this.#bootPeers.delete(address);
     if (connected.size === 0 || connected.size >= this.#options.targetPeers) return;
     const now = this.#deps.clock.monotonic();
     if (now - this.#discoveredAt < this.#options.discoverMs) return;

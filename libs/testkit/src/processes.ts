@@ -81,10 +81,20 @@ export function startStorageNode(
     '50',
     '--log-level',
     'warn',
+    '--no-p2p',
     '--ready-json',
     ...extra,
   ]);
 }
+
+/** Flags of a node that talks to peers on this machine; the ready line names its `p2pAddresses`. */
+export const peerFlags = (bootNodes: readonly string[]): string[] => [
+  '--p2p',
+  ...['--p2p-host', '127.0.0.1'],
+  ...['--p2p-port', '0'],
+  '--allow-private-addresses',
+  ...(bootNodes.length > 0 ? ['--boot-nodes', bootNodes.join(',')] : []),
+];
 
 /** An indexer on a free port that trusts these nodes. */
 export function startIndexer(

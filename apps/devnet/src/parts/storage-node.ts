@@ -19,6 +19,9 @@ export type StorageNodeSpec = {
   shard: string;
   rpcPort: number;
   adminPort: number;
+  p2pPort: number;
+  /** Ports of peers to connect to. */
+  bootPorts: readonly number[];
 };
 
 /** Shards of the nodes: the full ones first, then one for each part of the flow. */
@@ -34,6 +37,7 @@ export function storageNodeProcess(
   network: { dir: string; logDir: string; rpcUrl: string; deployment: Deployment },
 ): ChildOptions {
   const { dir, logDir, rpcUrl, deployment } = network;
+  const bootNodes = spec.bootPorts.map((port) => `/ip4/127.0.0.1/tcp/${port}`);
   return appProcess('storage-node', {
     name: spec.name,
     logDir,
@@ -47,6 +51,10 @@ export function storageNodeProcess(
       ...['--shard', spec.shard],
       ...['--rpc-port', String(spec.rpcPort)],
       ...['--admin-port', String(spec.adminPort)],
+      ...['--p2p-host', '127.0.0.1'],
+      ...['--p2p-port', String(spec.p2pPort)],
+      ...(bootNodes.length > 0 ? ['--boot-nodes', bootNodes.join(',')] : []),
+      '--allow-private-addresses',
       ...['--hash-threads', '1'],
       ...['--segments-per-volume', '256'],
     ],

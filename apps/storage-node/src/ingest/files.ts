@@ -22,7 +22,7 @@ export type FilesDeps = {
   database: NodeDatabase;
   segments: SegmentStore;
   log: Logger;
-  onFinalized?: (() => void) | undefined;
+  onFinalized?: ((file: StoredSubmission) => void) | undefined;
 };
 
 /** Files remembered for another attempt; beyond it they are settled at the next start. */
@@ -119,6 +119,22 @@ export class Files {
     }
   }
 
+  /**
+   * A stored segment turned out to be damaged: what is stored of it goes, and a finalized file is open again until the
+   * segment came back, from a copy here or from elsewhere.
+   */
+  async reopen(file: StoredSubmission, index: number): Promise<void> {
+    const { submissions } = this.#deps.database;
+    await this.#deps.segments.remove([placeSegment(file, index)], () => {
+      if (!this.isCurrent(file)) throw reverted(file);
+      if (submissions.bySeq(file.seq)?.state === STATE.finalized)
+        submissions.setState(file.seq, STATE.receiving);
+    });
+    this.#missing.delete(file.seq);
+    const open = submissions.bySeq(file.seq);
+    if (open) await this.settle(open);
+  }
+
   /** Forgets open files from `seq` on, after a reorg. */
   revert(seq: number): void {
     for (const open of this.#missing.keys()) if (open >= seq) this.#missing.delete(open);
@@ -140,7 +156,7 @@ export class Files {
     submissions.setState(file.seq, STATE.finalized);
     this.#missing.delete(file.seq);
     this.#deps.log.info({ txSeq: file.seq, root: file.root, bytes: file.size }, 'file finalized');
-    this.#deps.onFinalized?.();
+    this.#deps.onFinalized?.(file);
     for (const other of submissions.allByRoot(file.root)) {
       if (other.state === STATE.receiving) await this.#copy(file, other);
     }

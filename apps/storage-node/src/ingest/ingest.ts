@@ -1,4 +1,4 @@
-import { type DataRoot, isCodedError, type Logger, Semaphore } from '@cairn/base';
+import { type DataRoot, equalBytes, isCodedError, type Logger, Semaphore } from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
 import type { HashPool } from '@cairn/kernels/node';
 import { flowNodesOfSegment, segmentLeafCount } from '@cairn/merkle';
@@ -85,6 +85,11 @@ export class Ingest {
       for (const segment of checked) pool.add(file.root, file.size, segment);
       throw error;
     }
+  }
+
+  /** Makes segments durable that were checked against the file's root; those that are here already are passed over. */
+  store(file: StoredSubmission, checked: readonly CheckedSegment[]): Promise<void> {
+    return this.#write(file, checked, true);
   }
 
   async #accept(
@@ -238,8 +243,11 @@ export class Ingest {
       segmentRoot: segment.segmentRoot,
       siblings: segment.siblings,
     });
-    for (const node of taught)
-      if (!nodes.get(node.level, node.index)) flow.setNode(node.level, node.index, node.hash);
+    for (const node of taught) {
+      // What a verified proof says stands above a stored node that rotted.
+      const known = nodes.get(node.level, node.index);
+      if (!known || !equalBytes(known, node.hash)) flow.setNode(node.level, node.index, node.hash);
+    }
   }
 
   /** Keeps finalized bytes of a reverted file in memory, for when it is mined again. */

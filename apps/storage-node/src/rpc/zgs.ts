@@ -19,6 +19,7 @@ export type ZgsDeps = {
   reader: Reader;
   shard: ShardConfig;
   network: () => NetworkName;
+  connectedPeers: () => number;
 };
 
 const NO_BLOCK = `0x${'00'.repeat(32)}`;
@@ -31,7 +32,7 @@ export function zgsMethods(deps: ZgsDeps): Record<string, RpcMethod> {
     const progress = database.progress();
     const { chainId, flowAddress } = deps.network();
     return {
-      connectedPeers: 0,
+      connectedPeers: deps.connectedPeers(),
       logSyncHeight: progress?.number ?? 0,
       logSyncBlock: (progress?.hash ?? NO_BLOCK) as NodeStatus['logSyncBlock'],
       nextTxSeq: database.submissions.nextSeq,

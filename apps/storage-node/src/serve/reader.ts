@@ -32,6 +32,8 @@ export type ReaderDeps = {
   files: Files;
   pool: MemoryPool;
   kernels: Kernels;
+  /** A stored segment of the file failed its checksum. */
+  onDamaged?: ((file: StoredSubmission, index: number) => void) | undefined;
 };
 
 /** What can be wrong with a range of sectors whatever the file is; the spec's texts. */
@@ -98,7 +100,8 @@ export class Reader {
       const inFlow = origin + at;
       const from = inFlow % SECTORS_PER_SEGMENT;
       const to = Math.min(SECTORS_PER_SEGMENT, from + end - at);
-      const part = await this.#read(first + Math.floor(inFlow / SECTORS_PER_SEGMENT), from, to);
+      const index = Math.floor(inFlow / SECTORS_PER_SEGMENT);
+      const part = await this.#read(first + index, from, to, { file, index });
       if (!part) return undefined;
       out.set(part, (at - start) * BYTES_PER_SECTOR);
       at += to - from;
@@ -112,7 +115,7 @@ export class Reader {
       throw invalidParams('index', RPC_TEXT.indexOutOfBound);
     if (file.state === STATE.pruned) return undefined;
     const { segmentIndex, startSector, endSector } = placeSegment(file, index);
-    const data = await this.#read(segmentIndex, startSector, endSector);
+    const data = await this.#read(segmentIndex, startSector, endSector, { file, index });
     const siblings = data && this.#siblings(file, index);
     return siblings && { index, siblings, data };
   }
@@ -213,12 +216,18 @@ export class Reader {
   }
 
   /** A damaged segment counts as absent: it is quarantined and will be fetched again. */
-  async #read(segmentIndex: number, start: number, end: number): Promise<Uint8Array | undefined> {
+  async #read(
+    segmentIndex: number,
+    start: number,
+    end: number,
+    owner?: { file: StoredSubmission; index: number },
+  ): Promise<Uint8Array | undefined> {
     try {
       return await this.#deps.segments.read(segmentIndex, start, end);
     } catch (error) {
-      if (error instanceof CodedError && error.kind === 'corrupt') return undefined;
-      throw error;
+      if (!(error instanceof CodedError && error.kind === 'corrupt')) throw error;
+      if (owner) this.#deps.onDamaged?.(owner.file, owner.index);
+      return undefined;
     }
   }
 }

@@ -32,4 +32,6 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE flow_root (root BLOB PRIMARY KEY, seq INTEGER NOT NULL, length INTEGER NOT NULL) WITHOUT ROWID, STRICT;
   CREATE INDEX flow_root_seq ON flow_root (seq);
   `,
+  // Open files are few among many; a node that catches up pages through them.
+  `CREATE INDEX submission_receiving ON submission (seq) WHERE state = 0;`,
 ];

@@ -114,6 +114,34 @@ export class SubmissionTable {
       .map(decode);
   }
 
+  /** Up to `limit` submissions from `seq` on that are not finalized, ascending. */
+  receivingFrom(seq: number, limit: number): StoredSubmission[] {
+    return this.#db
+      .prepare<[number, number], Row>(
+        'SELECT * FROM submission WHERE state = 0 AND seq >= ? ORDER BY seq LIMIT ?',
+      )
+      .all(seq, limit)
+      .map(decode);
+  }
+
+  /** Up to `limit` submissions from `seq` on of which something may be stored, ascending. */
+  keptFrom(seq: number, limit: number): StoredSubmission[] {
+    return this.#db
+      .prepare<[number, number], Row>(
+        'SELECT * FROM submission WHERE state <> 2 AND seq >= ? ORDER BY seq LIMIT ?',
+      )
+      .all(seq, limit)
+      .map(decode);
+  }
+
+  /** Seqs in [from, to) that are finalized. */
+  finalizedIn(from: number, to: number): number[] {
+    return this.#db
+      .prepare('SELECT seq FROM submission WHERE state = 1 AND seq >= ? AND seq < ?')
+      .pluck()
+      .all(from, to) as number[];
+  }
+
   insert(submission: Submission, root: DataRoot): StoredSubmission {
     const nodes = concatBytes(
       ...submission.nodes.flatMap((node) => [Uint8Array.of(node.height), hexToBytes(node.root)]),

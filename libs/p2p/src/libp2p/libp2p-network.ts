@@ -198,7 +198,11 @@ class Libp2pNetwork implements PeerNetwork {
       );
     }
     this.#node.addEventListener('peer:discovery', ({ detail }) => this.#discovered(detail));
-    await this.#node.start();
+    try {
+      await this.#node.start();
+    } catch (error) {
+      throw p2pError('P2P_LISTEN', 'cannot listen for peers', { cause: error });
+    }
     for (const topic of this.#topics) this.#node.services.pubsub.subscribe(topic);
   }
 

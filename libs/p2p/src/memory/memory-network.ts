@@ -49,11 +49,17 @@ export class MemoryHub {
     this.faults = { ...HEALTHY, ...faults };
   }
 
-  /** A node named `name`; its address is `/memory/name`. */
+  /** A node named `name`, at an address of its own. */
   create(name: string): MemoryNetwork {
-    const node = new MemoryNetwork(this, name as PeerId);
+    const number = this.#nodes.size + 1;
+    const address = `/ip4/10.0.${number >> 8}.${number & 255}/tcp/1234`;
+    const node = new MemoryNetwork(this, name as PeerId, address);
     this.#nodes.set(name, node);
     return node;
+  }
+
+  at(address: string): MemoryNetwork | undefined {
+    return [...this.#nodes.values()].find((node) => node.addresses()[0] === address);
   }
 
   node(peer: PeerId): MemoryNetwork | undefined {
@@ -87,6 +93,7 @@ export class MemoryHub {
 export class MemoryNetwork implements PeerNetwork {
   readonly peerId: PeerId;
   readonly #hub: MemoryHub;
+  readonly #address: string;
   readonly #connections = new Map<PeerId, PeerConnection>();
   readonly #handlers = new Map<string, { spec: ProtocolSpec; handler: RequestHandler }>();
   readonly #topics = new Map<string, GossipHandler>();
@@ -98,13 +105,14 @@ export class MemoryNetwork implements PeerNetwork {
   #isUp = false;
   #published = 0;
 
-  constructor(hub: MemoryHub, peerId: PeerId) {
+  constructor(hub: MemoryHub, peerId: PeerId, address: string) {
     this.#hub = hub;
     this.peerId = peerId;
+    this.#address = address;
   }
 
   addresses(): string[] {
-    return [`/memory/${this.peerId}`];
+    return [this.#address];
   }
 
   async start(): Promise<void> {
@@ -145,13 +153,12 @@ export class MemoryNetwork implements PeerNetwork {
   }
 
   async dial(address: string): Promise<PeerId> {
-    const peer = address.replace('/memory/', '') as PeerId;
-    const other = this.#hub.node(peer);
+    const other = this.#hub.at(address);
     await this.#hub.delay();
     if (!other || !this.#mayReach(other)) throw p2pError('P2P_DIAL', `cannot reach ${address}`);
-    this.#open(peer, 'outbound');
-    other.#open(this.peerId, 'inbound');
-    return peer;
+    this.#open(other, 'outbound');
+    other.#open(this, 'inbound');
+    return other.peerId;
   }
 
   async disconnect(peer: PeerId): Promise<void> {
@@ -255,10 +262,10 @@ export class MemoryNetwork implements PeerNetwork {
     }
   }
 
-  #open(peer: PeerId, direction: PeerConnection['direction']): void {
-    if (this.#connections.has(peer)) return;
-    const connection: PeerConnection = { peer, direction, address: `/memory/${peer}` };
-    this.#connections.set(peer, connection);
+  #open(other: MemoryNetwork, direction: PeerConnection['direction']): void {
+    if (this.#connections.has(other.peerId)) return;
+    const connection = { peer: other.peerId, direction, address: other.#address };
+    this.#connections.set(other.peerId, connection);
     for (const listener of this.#connectListeners) listener(connection);
   }
 

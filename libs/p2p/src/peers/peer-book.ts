@@ -123,13 +123,18 @@ export class PeerBook {
     return entry ? this.#decayed(entry) : 0;
   }
 
-  /** Notes behaviour; true when the peer must be cut off now. */
+  /**
+   * Notes behaviour; true when the peer must be cut off now, once. Requests that were open together fail together: silence
+   * counts once while the peer rests.
+   */
   report(peer: PeerId, report: PeerReport): boolean {
     const entry = this.#entry(peer);
+    const now = this.#clock.monotonic();
+    if (this.isBanned(peer) || (report === 'silent' && entry.restUntil > now)) return false;
     entry.score = Math.max(SCORE_MIN, Math.min(SCORE_MAX, this.#decayed(entry) + COST[report]));
     // A long good record does not pay for a lie.
     if (COST[report] === SCORE_MIN) entry.score = SCORE_MIN;
-    entry.scoredAt = this.#clock.monotonic();
+    entry.scoredAt = now;
     if (report === 'silent') entry.restUntil = entry.scoredAt + this.#options.restMs;
     if (entry.score > SCORE_MIN) return false;
     entry.bannedUntil = entry.scoredAt + this.#options.banMs;

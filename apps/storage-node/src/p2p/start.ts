@@ -1,0 +1,123 @@
+// Assembles and starts what a node with peers has: the service, who holds what, sync. Stops with the stack it is given.
+import { type Logger, systemClock, systemRandom } from '@cairn/base';
+import type { Kernels } from '@cairn/kernels';
+import type { HashPool } from '@cairn/kernels/node';
+import type { NodeConfig } from '../config.ts';
+import type { Files } from '../ingest/files.ts';
+import type { Ingest } from '../ingest/ingest.ts';
+import type { NodeMetrics } from '../metrics.ts';
+import type { NetworkName } from '../network.ts';
+import type { SyncControl } from '../rpc/admin.ts';
+import type { Reader } from '../serve/reader.ts';
+import type { NodeDatabase } from '../store/node-database.ts';
+import type { StoredSubmission } from '../store/submission-table.ts';
+import { Holders } from '../sync/holders.ts';
+import { SYNC_DEFAULTS, SyncService } from '../sync/sync-service.ts';
+import { NodeFileSource } from './file-source.ts';
+import { createPeers } from './peers.ts';
+import { type PeerReports, peerReports } from './report.ts';
+
+export type PeerPartsDeps = {
+  database: NodeDatabase;
+  files: Files;
+  ingest: Ingest;
+  reader: Reader;
+  hashPool: HashPool;
+  kernels: Kernels;
+  metrics: NodeMetrics;
+  log: Logger;
+};
+export type PeerParts = {
+  peerId: string;
+  reports: PeerReports;
+  sync: SyncControl;
+  addresses(): string[];
+  /** Tells peers that a file is whole here, unless it came from them. */
+  announce(file: StoredSubmission): void;
+  /** Looks for work now. */
+  wake(): void;
+  start(): Promise<void>;
+  stop(): Promise<void>;
+};
+
+export async function createPeerParts(
+  deps: PeerPartsDeps,
+  config: NodeConfig,
+  identity: NetworkName,
+  version: string,
+): Promise<PeerParts> {
+  const { database, files, ingest, reader, hashPool, kernels, metrics } = deps;
+  const log = deps.log.child({ component: 'p2p' });
+  const { service, network } = await createPeers(
+    {
+      source: new NodeFileSource({ database, files, reader, kernels }),
+      log,
+      onServed: (bytes) => metrics.servedBytes.add({}, bytes),
+      onCutOff: () => metrics.peersCutOff.add({}),
+    },
+    config,
+    identity,
+    version,
+  );
+  const holders = new Holders({ peers: service, clock: systemClock, log });
+  const sync = new SyncService(
+    {
+      database,
+      files,
+      ingest,
+      peers: service,
+      holders,
+      hashPool,
+      kernels,
+      clock: systemClock,
+      random: systemRandom,
+      log: deps.log.child({ component: 'file-sync' }),
+      onFetched: (bytes) => metrics.syncBytes.add({}, bytes),
+      onDone: (outcome) => metrics.syncFiles.add({ outcome }),
+    },
+    {
+      ...SYNC_DEFAULTS,
+      filesMax: config.syncFilesMax,
+      bytesPerSecond: config.syncBytesPerSecond,
+    },
+  );
+  const announcing = new Set<Promise<void>>();
+  return {
+    peerId: service.peerId,
+    reports: peerReports({
+      service,
+      network,
+      clock: systemClock,
+      holders: (file) => holders.of(file),
+    }),
+    sync: {
+      request: (file, range) => sync.request(file, range),
+      terminate: (seq) => sync.terminate(seq),
+      status: (seq) => sync.status(seq),
+      tasks: () => sync.tasks(),
+      missingOf: (task) => sync.missingOf(task),
+      find: (file) => service.findFile({ txSeq: file.seq, root: file.root }),
+    },
+    addresses: () => service.addresses(),
+    announce: (file) => {
+      if (sync.isSyncing(file.seq) || announcing.size >= ANNOUNCING_MAX) return;
+      const told = service
+        .newFile({ txSeq: file.seq, root: file.root })
+        .finally(() => announcing.delete(told));
+      announcing.add(told);
+    },
+    wake: () => void sync.trigger(),
+    start: async () => {
+      await service.start();
+      sync.start();
+    },
+    stop: async () => {
+      await sync.stop();
+      await Promise.all(announcing);
+      await service.stop();
+    },
+  };
+}
+
+/** Announcements on their way; a burst above this is not told one by one, peers ask what we have anyway. */
+const ANNOUNCING_MAX = 64;
