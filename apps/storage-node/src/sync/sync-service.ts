@@ -115,7 +115,7 @@ export class SyncService {
   async stop(): Promise<void> {
     await this.#loop.stop();
     for (const { abort } of this.#tasks.values()) abort.abort(stopped());
-    await Promise.all([...this.#tasks.values()].map(({ running }) => running));
+    await Promise.all([...this.#tasks.values()].map(({ running }) => running ?? Promise.resolve()));
   }
 
   /** Looks now; resolves when that is done. For tests and after events. */
