@@ -44,6 +44,12 @@ interface Vm {
     function lastCallGas() external view returns (Gas memory);
     function setBlockhash(uint256 number, bytes32 hash) external;
     function cool(address target) external;
+    function getCode(string calldata artifact) external view returns (bytes memory);
+    function etch(address target, bytes calldata code) external;
+    function fee(uint256 baseFee) external;
+    function parseJsonBytesArray(string calldata json, string calldata key) external pure returns (bytes[] memory);
+    function parseJsonAddressArray(string calldata json, string calldata key) external pure returns (address[] memory);
+    function parseJsonAddress(string calldata json, string calldata key) external pure returns (address);
 }
 
 Vm constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
