@@ -37,6 +37,8 @@ try {
   console.error(`indexer: ${errorMessage(error)}`);
   if (isCodedError(error) && error.hint) console.error(error.hint);
   process.exit(
-    isCodedError(error) && error.code.startsWith('CONFIG_') ? EXIT_CODES.usage : EXIT_CODES.network,
+    isCodedError(error) && /^(CONFIG_|HTTP_CANNOT_LISTEN)/.test(error.code)
+      ? EXIT_CODES.usage
+      : EXIT_CODES.network,
   );
 }

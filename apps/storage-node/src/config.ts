@@ -17,6 +17,19 @@ export const nodeConfigSchema = z.object({
   dataDir: z.string().describe('folder of volumes and database'),
   chainRpcUrl: z.string().url().describe('JSON-RPC of the chain'),
   flowAddress: addressSchema.describe('address of the Flow contract'),
+  chainId: z
+    .number()
+    .int()
+    .min(1)
+    .optional()
+    .describe('chain that the RPC must serve; any by default'),
+  chainWaitSeconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(86_400)
+    .default(60)
+    .describe('how long to wait at the start for a chain that does not answer'),
   startBlock: z.number().int().min(0).default(0).describe('block of the deployment'),
   rpcHost: z.string().default('127.0.0.1').describe('interface of the public RPC'),
   rpcPort: port.default(PORTS.nodeRpc).describe('port of the public RPC, 0 for any'),

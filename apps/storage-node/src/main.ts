@@ -8,6 +8,17 @@ import { startStorageNode } from './node.ts';
 
 enableCompileCache();
 
+/** Why the signal aborts when somebody asks the node to end; also the end of a start that is still waiting. */
+const STOPPED = new Error('stopped');
+
+/** Architecture section 6: 2 what the operator gave, 7 the disk, 4 everything about the network. */
+function exitCodeOf(error: unknown): number {
+  const code = isCodedError(error) ? error.code : '';
+  if (/^(CONFIG|PROTOCOL|NODE|BASE_INVALID)_|^HTTP_CANNOT_LISTEN/.test(code))
+    return EXIT_CODES.usage;
+  return code.startsWith('STORE_') ? EXIT_CODES.disk : EXIT_CODES.network;
+}
+
 function fail(error: unknown, exitCode: number): never {
   console.error(`storage node: ${errorMessage(error)}`);
   if (isCodedError(error) && error.hint) console.error(error.hint);
@@ -27,7 +38,7 @@ try {
   }
   const log = createLogger({ name: 'storage-node', level: config.logLevel, file: config.logFile });
   const abort = new AbortController();
-  const quit = (): void => abort.abort(new Error('stopped'));
+  const quit = (): void => abort.abort(STOPPED);
   process.on('SIGINT', quit);
   process.on('SIGTERM', quit);
   if (config.exitWithParent) process.stdin.on('end', quit).on('error', quit).resume();
@@ -54,14 +65,6 @@ try {
   }
   process.exit(EXIT_CODES.ok);
 } catch (error) {
-  if (error instanceof Error && error.message === 'stopped') process.exit(EXIT_CODES.ok);
-  const code = isCodedError(error) ? error.code : '';
-  fail(
-    error,
-    code.startsWith('CONFIG_') || code.startsWith('PROTOCOL_')
-      ? EXIT_CODES.usage
-      : code.startsWith('STORE_')
-        ? EXIT_CODES.disk
-        : EXIT_CODES.network,
-  );
+  if (error === STOPPED) process.exit(EXIT_CODES.ok);
+  fail(error, exitCodeOf(error));
 }

@@ -88,7 +88,12 @@ export async function startStorageNode(
   const reader = createChainReader({ rpcUrl: config.chainRpcUrl, flow: config.flowAddress });
   const network = await waitForNetwork(
     { reader, log: log.child({ component: 'chain' }) },
-    { flowAddress: config.flowAddress, signal },
+    {
+      flowAddress: config.flowAddress,
+      chainId: config.chainId,
+      waitMs: config.chainWaitSeconds * 1000,
+      signal,
+    },
   );
   database.bindNetwork(network.chainId, network.flowAddress);
   bindShard(database, config.shard);

@@ -58,9 +58,9 @@ export type TestNetwork = AsyncDisposable & {
   submit(file: TestFile): Promise<number>;
 };
 
-export async function startTestNetwork(): Promise<TestNetwork> {
+export async function startTestNetwork(options: { chainId?: number } = {}): Promise<TestNetwork> {
   const stack = new AsyncDisposableStack();
-  const chain = stack.use(await startTestChain());
+  const chain = stack.use(await startTestChain(options));
   const folder = stack.use(await temporaryFolder());
   const writer = createFlowWriter({
     rpcUrl: chain.rpcUrl,

@@ -6,3 +6,4 @@ export * from './clock.ts';
 export * from './errors.ts';
 export * from './logger.ts';
 export * from './math.ts';
+export * from './url.ts';

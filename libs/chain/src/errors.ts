@@ -1,4 +1,4 @@
-import { CodedError, errorMessage, findCause } from '@cairn/base';
+import { CodedError, errorMessage, findCause, redactUrl } from '@cairn/base';
 import {
   BaseError,
   ContractFunctionRevertedError,
@@ -10,6 +10,7 @@ import {
 /** Turns what viem throws into our errors: the first line names the real cause. */
 export function chainError(error: unknown, rpcUrl: string): CodedError {
   if (error instanceof CodedError) return error;
+  const shownUrl = redactUrl(rpcUrl);
   const reverted = findCause(error, (e) => e instanceof ContractFunctionRevertedError);
   if (reverted instanceof ContractFunctionRevertedError) {
     const name = reverted.data?.errorName;
@@ -43,9 +44,9 @@ export function chainError(error: unknown, rpcUrl: string): CodedError {
     return new CodedError({
       code: 'CHAIN_UNREACHABLE',
       kind: 'unavailable',
-      message: `the chain RPC at ${rpcUrl} does not answer`,
-      hint: 'check that the node runs and the URL is right',
-      details: { rpcUrl },
+      message: `the chain RPC at ${shownUrl} ${reasonOf(error)}`,
+      hint: 'check that it runs, that the URL is right, and that it is the RPC of a chain',
+      details: { rpcUrl: shownUrl },
       cause: error,
     });
   }
@@ -53,7 +54,15 @@ export function chainError(error: unknown, rpcUrl: string): CodedError {
     code: 'CHAIN_CALL_FAILED',
     kind: 'unavailable',
     message: error instanceof BaseError ? error.shortMessage : errorMessage(error),
-    details: { rpcUrl },
+    details: { rpcUrl: shownUrl },
     cause: error,
   });
+}
+
+/** Whether nobody was there, or somebody who does not speak as a chain does. */
+function reasonOf(error: unknown): string {
+  const failed = findCause(error, (e) => e instanceof HttpRequestError);
+  return failed instanceof HttpRequestError && failed.status !== undefined
+    ? `answers with HTTP ${failed.status}`
+    : 'does not answer';
 }

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { CodedError } from '@cairn/base';
+import { CodedError, errorMessage, redactUrl } from '@cairn/base';
 import { z } from 'zod';
 
 export type ConfigSource = 'flag' | 'environment' | 'file' | 'default';
@@ -71,7 +71,10 @@ export function loadConfig<S extends z.ZodObject>(
     throw new CodedError({
       code: 'CONFIG_INVALID',
       kind: 'invalid',
-      message: `setting --${kebab(key)}: ${issue.message}`,
+      message:
+        raw[key] === undefined
+          ? `setting --${kebab(key)} is missing`
+          : `setting --${kebab(key)}: ${issue.message}`,
       hint: `it can be given as --${kebab(key)}, ${options.envPrefix}_${snake(key)}, or "${key}" in the file of --config`,
       details: {
         issues: parsed.error.issues.map((i) => ({ path: i.path.join('.'), message: i.message })),
@@ -82,12 +85,20 @@ export function loadConfig<S extends z.ZodObject>(
   return { config: parsed.data, entries: describe(shape, config, sources), wants };
 }
 
+/** A value as it may be shown: secrets hide themselves, URLs lose their keys. */
+function shown(value: unknown): string {
+  const text = JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'string' ? redactUrl(inner) : inner,
+  );
+  return text ?? '';
+}
+
 /** The table of `--print-config` and `--help`. */
 export function formatConfig(entries: readonly ConfigEntry[]): string {
   return entries
     .map(
       ({ key, value, source, description }) =>
-        `--${kebab(key).padEnd(24)} ${String(JSON.stringify(value) ?? '').padEnd(28)} ${source.padEnd(11)} ${description}`,
+        `--${kebab(key).padEnd(24)} ${shown(value).padEnd(28)} ${source.padEnd(11)} ${description}`,
     )
     .join('\n');
 }
@@ -130,7 +141,8 @@ function parseFlags(
       continue;
     }
     const value = (): string => {
-      const next = inline ?? argv[++i];
+      // A value that begins with two dashes is given as --name=value; otherwise it is the next flag, and one is missing.
+      const next = inline ?? (argv[i + 1]?.startsWith('--') ? undefined : argv[++i]);
       if (next === undefined)
         throw new CodedError({
           code: 'CONFIG_FLAG',
@@ -152,25 +164,44 @@ function parseFlags(
         Object.keys(shape).map((k) => `--${kebab(k)}`),
         'on the command line',
       );
-    if (isBoolean(type))
-      flags[key] = negated ? false : inline === undefined ? true : inline === 'true';
-    else flags[key] = coerce(value(), type);
+    if (isBoolean(type)) {
+      if (negated && inline !== undefined)
+        throw new CodedError({
+          code: 'CONFIG_FLAG',
+          kind: 'invalid',
+          message: `--${name} takes no value`,
+          hint: `give --${kebab(key)} or --no-${kebab(key)}`,
+        });
+      flags[key] = negated ? false : inline === undefined ? true : coerce(inline, type);
+    } else flags[key] = coerce(value(), type);
   }
   return { flags, file, wants };
 }
 
 function readFile(path: string): Record<string, unknown> {
-  try {
-    return z.record(z.string(), z.unknown()).parse(JSON.parse(readFileSync(path, 'utf8')));
-  } catch (error) {
-    throw new CodedError({
+  const failed = (reason: string, hint: string, cause?: unknown): CodedError =>
+    new CodedError({
       code: 'CONFIG_FILE',
       kind: 'invalid',
-      message: `cannot read the settings file ${path}`,
-      hint: 'it must be a JSON object',
-      cause: error,
+      message: `cannot read the settings file ${path}: ${reason}`,
+      hint,
+      cause,
     });
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw failed(errorMessage(error), 'check the name given with --config', error);
   }
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw failed(errorMessage(error), 'it must be a JSON object', error);
+  }
+  const parsed = z.record(z.string(), z.unknown()).safeParse(json);
+  if (!parsed.success) throw failed('not an object', 'it must be a JSON object of settings');
+  return parsed.data;
 }
 
 /** Innermost type below default, optional and transforms. */

@@ -16,6 +16,9 @@ const REPEAT_KEYS_MAX = 256;
 
 /** JSON lines by pino behind our interface; equal warnings and errors are rate-limited by their message. */
 export function createLogger(options: LoggerOptions): Logger {
+  const sink = destination({ dest: options.file ?? 2, sync: false, mkdir: true });
+  // A log that cannot be written (full disk, closed pipe) is no reason to stop serving; lines are lost meanwhile.
+  sink.on('error', () => {});
   const base = pino(
     {
       name: options.name,
@@ -23,7 +26,7 @@ export function createLogger(options: LoggerOptions): Logger {
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: ['privateKey', '*.privateKey', 'secret', '*.secret'],
     },
-    destination({ dest: options.file ?? 2, sync: false, mkdir: true }),
+    sink,
   );
   return wrap(base, new Repeats(options.clock ?? systemClock));
 }
