@@ -135,6 +135,8 @@ export async function startNetwork(
       indexerProcess({
         port: indexerPort,
         trusted: ports.slice(0, options.nodes).map(({ rpc }) => `http://127.0.0.1:${rpc}`),
+        discoveryNode: `http://127.0.0.1:${ports[0]!.admin}`,
+        discoveryPorts: ports.map(({ rpc }) => rpc),
         logDir,
       }),
       (line) => {

@@ -28,6 +28,27 @@ export const indexerConfigSchema = z.object({
     .default(100_000)
     .describe('file locations remembered'),
   locationCacheSeconds: z.number().int().min(0).default(86_400).describe('how long they are'),
+  discoveryNode: z
+    .string()
+    .url()
+    .optional()
+    .describe('admin RPC of a storage node whose peers are offered as discovered nodes'),
+  discoveryPorts: z
+    .array(z.coerce.number().int().min(1).max(65_535))
+    .min(1)
+    .max(64)
+    .default([PORTS.nodeRpc])
+    .describe('ports at which peers are looked for, comma separated'),
+  discoveryIntervalSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .default(600)
+    .describe('pause between looks for nodes'),
+  allowPrivateAddresses: z
+    .boolean()
+    .default(false)
+    .describe('look at private addresses that peers name (networks on one machine or LAN)'),
   folderFileBytesMax: z
     .number()
     .int()

@@ -6,6 +6,7 @@ import { createStorageClient } from '@cairn/sdk';
 import type { IndexerConfig } from './config.ts';
 import { gatewayRoutes } from './http/gateway.ts';
 import { createIndexerMetrics } from './metrics.ts';
+import { Discovery } from './nodes/discovery.ts';
 import { NodeManager } from './nodes/node-manager.ts';
 import { indexerMethods } from './rpc/indexer.ts';
 
@@ -17,8 +18,22 @@ export async function startIndexer(deps: { log: Logger }, config: IndexerConfig)
   const { kernels } = await loadNodeKernels();
   const pool = stack.use(await createHashPool({ threads: config.hashThreads }));
   const transport = stack.adopt(createHttpTransport(), (owned) => owned.close());
+  const discovery = config.discoveryNode
+    ? new Discovery(
+        { log: log.child({ component: 'discovery' }), clock: systemClock, transport },
+        {
+          adminUrl: config.discoveryNode,
+          trustedUrl: config.trusted[0]!,
+          ports: config.discoveryPorts,
+          except: config.trusted,
+          allowPrivate: config.allowPrivateAddresses,
+          intervalMs: config.discoveryIntervalSeconds * 1000,
+          timeoutMs: config.nodeTimeoutMs,
+        },
+      )
+    : undefined;
   const nodes = new NodeManager(
-    { log: log.child({ component: 'nodes' }), clock: systemClock, transport },
+    { log: log.child({ component: 'nodes' }), clock: systemClock, transport, discovery },
     {
       trusted: config.trusted,
       timeoutMs: config.nodeTimeoutMs,
@@ -73,6 +88,10 @@ export async function startIndexer(deps: { log: Logger }, config: IndexerConfig)
   });
   await server.start();
   stack.defer(() => server.stop());
+  if (discovery) {
+    discovery.start();
+    stack.defer(() => discovery.stop());
+  }
   log.info({ url: server.url, trusted: config.trusted.length }, 'indexer serving');
   const owned = stack.move();
   const stop = (): Promise<void> => owned.disposeAsync();

@@ -1,9 +1,15 @@
 import { type Clock, errorMessage, type Hash32, type Logger } from '@cairn/base';
 import type { FileInfo, NodeStatus, ShardedNode } from '@cairn/protocol';
 import { createNodeClient, type HttpTransport, type NodeClient, serverError } from '@cairn/rpc';
+import type { Discovery } from './discovery.ts';
 import { isCovered } from './select.ts';
 
-export type NodeManagerDeps = { log: Logger; clock: Clock; transport?: HttpTransport | undefined };
+export type NodeManagerDeps = {
+  log: Logger;
+  clock: Clock;
+  transport?: HttpTransport | undefined;
+  discovery?: Pick<Discovery, 'nodes' | 'locate' | 'find'> | undefined;
+};
 export type NodeManagerOptions = {
   trusted: readonly string[];
   timeoutMs: number;
@@ -70,13 +76,19 @@ export class NodeManager {
     return alive;
   }
 
+  /** Nodes that were found, with shard and latency as of the last look. */
+  discovered(): ShardedNode[] {
+    return this.#deps.discovery?.nodes() ?? [];
+  }
+
   /** Nodes that have the file finalized, or null while they do not cover every shard. Throws `file not found`. */
   async locations(root: Hash32): Promise<ShardedNode[] | null> {
     const cached = this.#locations.get(root);
     const now = this.#deps.clock.monotonic();
     const alive = await this.trusted();
     if (cached && cached.expiresAt > now) {
-      const left = cached.nodes.filter((node) => alive.some(({ url }) => url === node.url));
+      const known = [...alive, ...this.discovered()];
+      const left = cached.nodes.filter((node) => known.some(({ url }) => url === node.url));
       if (isCovered(left)) return left;
     }
     const seq = await this.#seqOf(root);
@@ -85,7 +97,12 @@ export class NodeManager {
     if ([...infos.values()].every((info) => info === null))
       throw serverError('file info not found');
     const nodes = alive.filter((node) => infos.get(node.url)?.finalized);
-    if (!isCovered(nodes)) return null;
+    const { discovery } = this.#deps;
+    if (!isCovered(nodes) && discovery) nodes.push(...(await discovery.locate(seq)));
+    if (!isCovered(nodes)) {
+      await discovery?.find(seq);
+      return null;
+    }
     if (this.#locations.size >= this.#options.cacheEntries)
       this.#locations.delete(this.#locations.keys().next().value ?? '');
     if (this.#options.cacheEntries > 0)
