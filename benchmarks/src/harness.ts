@@ -11,6 +11,11 @@ export type BenchCase = {
   bytes?: number;
   /** Operations one run does: reported as M/s. */
   count?: number;
+  /**
+   * Synchronous on one thread: timed by the CPU time of the thread, which a busy machine disturbs less than the clock. Cases
+   * that are compared use the same.
+   */
+  cpu?: boolean;
   run: () => unknown;
 };
 
@@ -24,6 +29,7 @@ export type BenchRow = {
   megabytesPerSecond?: number;
   /** At the median; absent when the case has no count. */
   millionPerSecond?: number;
+  clock: 'wall' | 'cpu';
   /** Every round in order, for ratios. */
   samplesMs: number[];
 };
@@ -57,6 +63,8 @@ export type SuiteOptions = { rounds?: number; signal?: AbortSignal };
 /** What a suite module exports as `suite`. */
 export type Suite = {
   description: string;
+  /** Whether it looks for the libraries of benchmarks/peers, which are then installed before it runs. */
+  peers?: boolean;
   run: (options: SuiteOptions) => Promise<SuiteResult>;
 };
 
@@ -79,6 +87,12 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** CPU time of this thread so far. */
+function threadCpuMs(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1e3;
+}
+
 /** Times every case `rounds` times, interleaved, after `warmups` untimed rounds. */
 export async function interleave(
   cases: readonly BenchCase[],
@@ -86,20 +100,23 @@ export async function interleave(
 ): Promise<BenchRow[]> {
   const samples = cases.map((): number[] => []);
   for (let round = -(options.warmups ?? 1); round < options.rounds; round++) {
-    for (const [i, { run }] of cases.entries()) {
+    for (const [i, { run, cpu }] of cases.entries()) {
       options.signal?.throwIfAborted();
-      const start = performance.now();
-      await run();
-      if (round >= 0) samples[i]!.push(performance.now() - start);
+      const now = cpu ? threadCpuMs : () => performance.now();
+      const start = now();
+      const result = run();
+      if (!cpu) await result;
+      if (round >= 0) samples[i]!.push(now() - start);
     }
   }
-  return cases.map(({ name, bytes, count }, i) => {
+  return cases.map(({ name, bytes, count, cpu }, i) => {
     const p50Ms = median(samples[i]!);
     return {
       name,
       work: bytes ?? count ?? 1,
       p50Ms,
       minMs: Math.min(...samples[i]!),
+      clock: cpu ? 'cpu' : 'wall',
       ...(bytes === undefined ? {} : { megabytesPerSecond: bytes / p50Ms / 1e3 }),
       ...(count === undefined ? {} : { millionPerSecond: count / p50Ms / 1e3 }),
       samplesMs: samples[i]!,
@@ -120,6 +137,7 @@ export function ratio(
     return row;
   };
   const [a, b] = [find(of), find(over)];
+  if (a.clock !== b.clock) throw new Error(`${of} and ${over} have different clocks`);
   const rounds = a.samplesMs.map((ms, i) => a.work / ms / (b.work / b.samplesMs[i]!));
   return { of, over, value: median(rounds), ...(atLeast === undefined ? {} : { atLeast }) };
 }

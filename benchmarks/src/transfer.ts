@@ -63,6 +63,7 @@ class Samples {
       p50Ms: median(ms),
       minMs: Math.min(...ms),
       megabytesPerSecond: work / median(ms) / 1e3,
+      clock: 'wall',
       samplesMs: ms,
     }));
   }
