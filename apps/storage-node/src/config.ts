@@ -155,6 +155,40 @@ export const nodeConfigSchema = z.object({
     .min(100)
     .default(60_000)
     .describe('pause between two passes of that'),
+  mineKeyFile: z
+    .string()
+    .optional()
+    .describe('file with the private key that mines; without it the node does not mine'),
+  mineContractAddress: addressSchema
+    .optional()
+    .describe('address of the PoraMine contract, needed to mine'),
+  mineCpu: z.coerce
+    .number()
+    .min(0.1)
+    .max(100)
+    .default(100)
+    .describe('percent of its search threads that mining may use'),
+  mineThreads: z
+    .number()
+    .int()
+    .min(1)
+    .max(256)
+    .optional()
+    .describe('search threads; all cores by default'),
+  mineIds: z
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(1)
+    .describe('miner ids, each with a sealed copy'),
+  mineQueryMs: z
+    .number()
+    .int()
+    .min(50)
+    .max(60_000)
+    .default(5000)
+    .describe('milliseconds between looks for work'),
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

@@ -8,6 +8,7 @@ export type NodeGauges = {
   filesReceiving: () => number;
   poolBytes: () => number;
   storeSegments: () => number;
+  sealBacklogLoads: () => number;
   storeQuarantinedBlocks: () => number;
   diskFreeBytes: () => number;
   peers: () => number;
@@ -36,12 +37,23 @@ export function createNodeMetrics() {
     scrubBytes: metrics.counter('scrub_checked_bytes_total', 'Stored bytes checked against roots'),
     damagedSegments: metrics.counter('scrub_damaged_segments_total', 'Segments found damaged'),
     filesFinalized: metrics.counter('files_finalized_total', 'Files finalized'),
+    sealedSeals: metrics.counter('mine_sealed_seals_total', 'Seals of 4 KiB made'),
+    badSeals: metrics.counter('mine_bad_seals_total', 'Hits on seals that another fork had made'),
+    mineIterations: metrics.counter('mine_iterations_total', 'Nonces drawn'),
+    mineLoads: metrics.counter('mine_loads_total', 'Loads hashed'),
+    mineHits: metrics.counter('mine_hits_total', 'Seals that reached the target'),
+    mineAnswers: metrics.counter<'result'>(
+      'mine_answers_total',
+      'Answers, by what became of them',
+      ['result'],
+    ),
     watch(read: NodeGauges): void {
       gauge('sync_block', 'Last processed block', read.syncBlock);
       gauge('sync_head_block', 'Head of the chain as last seen', read.headBlock);
       gauge('sync_submissions', 'Submissions in the log', read.submissions);
       gauge('files_receiving', 'Files that still lack segments', read.filesReceiving);
       gauge('pool_bytes', 'Bytes of segments that wait for their log entry', read.poolBytes);
+      gauge('mine_seal_backlog_loads', 'Loads that wait to be sealed', read.sealBacklogLoads);
       gauge('store_segments', 'Segments stored', read.storeSegments);
       gauge(
         'store_quarantined_blocks',

@@ -3,7 +3,14 @@ import { createHash, randomBytes } from 'node:crypto';
 import { statfsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError, errorMessage, type Logger, Loop, systemClock } from '@cairn/base';
+import {
+  CodedError,
+  errorMessage,
+  type Logger,
+  Loop,
+  systemClock,
+  systemRandom,
+} from '@cairn/base';
 import { createChainReader, LogFollower } from '@cairn/chain';
 import { createHashPool, loadNodeKernels } from '@cairn/kernels/node';
 import { assertShardConfig, type ShardConfig } from '@cairn/protocol';
@@ -17,9 +24,12 @@ import { Files } from './ingest/files.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { MemoryPool } from './ingest/memory-pool.ts';
 import { createNodeMetrics } from './metrics.ts';
+import type { MineControl } from './mine/control.ts';
+import { createMining } from './mine/create.ts';
 import { loneReports } from './p2p/report.ts';
 import { createPeerParts, type PeerParts } from './p2p/start.ts';
 import { adminMethods } from './rpc/admin.ts';
+import { minerMethods } from './rpc/miner.ts';
 import { zgsMethods } from './rpc/zgs.ts';
 import { Healer } from './scrub/healer.ts';
 import { Scrubber } from './scrub/scrubber.ts';
@@ -99,6 +109,7 @@ export async function startStorageNode(
   bindShard(database, config.shard);
 
   let peers: PeerParts | undefined;
+  let mining: MineControl | undefined;
   const files = new Files(
     {
       database,
@@ -108,6 +119,7 @@ export async function startStorageNode(
         metrics.filesFinalized.add({});
         peers?.announce(file);
       },
+      onStored: (segmentIndex) => mining?.stored(segmentIndex),
     },
     shard,
   );
@@ -135,6 +147,7 @@ export async function startStorageNode(
     reader,
     log: log.child({ component: 'sync' }),
     onDiverged: ended.resolve,
+    onReverted: async (sector) => mining?.reverted(sector),
   });
   const follower = new LogFollower(
     { reader, sink, log: log.child({ component: 'sync' }) },
@@ -182,6 +195,21 @@ export async function startStorageNode(
     );
   }
   const reports = peers?.reports ?? loneReports(peerId(database));
+  mining = createMining(
+    {
+      database,
+      segments,
+      reader: serve,
+      kernels,
+      metrics,
+      clock: systemClock,
+      random: systemRandom,
+      disk: deps.disk,
+      log: log.child({ component: 'mine' }),
+    },
+    config,
+    shard,
+  );
 
   const zgs = zgsMethods({
     database,
@@ -199,6 +227,7 @@ export async function startStorageNode(
     monotonic: () => systemClock.monotonic(),
     shutdown: () => ended.resolve(undefined),
   });
+  const adminAll = mining ? { ...admin, ...minerMethods(mining) } : admin;
   const isShared = config.adminPort !== 0 && config.adminPort === config.rpcPort;
   const metricsRoute = {
     methods: ['GET'],
@@ -216,7 +245,7 @@ export async function startStorageNode(
       host: config.rpcHost,
       port: config.rpcPort,
       maxBodyBytes: 100 * 1024 * 1024,
-      methods: isShared ? { ...zgs, ...admin } : zgs,
+      methods: isShared ? { ...zgs, ...adminAll } : zgs,
       routes: [
         ...segmentRoutes({ ingest, reader: serve, version: VERSION }),
         ...(isShared ? [metricsRoute] : []),
@@ -231,7 +260,7 @@ export async function startStorageNode(
           host: config.adminHost,
           port: config.adminPort,
           maxBodyBytes: 1024 * 1024,
-          methods: admin,
+          methods: adminAll,
           routes: [metricsRoute],
         },
       );
@@ -261,12 +290,17 @@ export async function startStorageNode(
   });
   settling.start();
   stack.defer(() => settling.stop());
+  if (mining) {
+    await mining.start();
+    stack.adopt(mining, (control) => control.stop());
+  }
   metrics.watch({
     syncBlock: () => database.progress()?.number ?? 0,
     headBlock: () => follower.head,
     submissions: () => database.submissions.nextSeq,
     filesReceiving: () => database.submissions.receivingCount,
     poolBytes: () => pool.bytes,
+    sealBacklogLoads: () => mining?.sealBacklog ?? 0,
     storeSegments: () => segments.stats().segments,
     storeQuarantinedBlocks: () => segments.stats().quarantined,
     diskFreeBytes: () => freeBytes(config.dataDir),

@@ -5,6 +5,7 @@ export { fixedPriceMarketAbi } from './generated/fixed-price-market-abi.ts';
 export { flowAbi } from './generated/flow-abi.ts';
 export { idBondsAbi } from './generated/id-bonds-abi.ts';
 export { poraMineAbi } from './generated/pora-mine-abi.ts';
+export * from './miner.ts';
 export * from './reader.ts';
 export * from './types.ts';
 export * from './writer.ts';

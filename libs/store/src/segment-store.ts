@@ -202,6 +202,14 @@ export class SegmentStore {
     return row !== undefined && isPresent(row.presence, startSector, endSector);
   }
 
+  /** Indexes of the segments of which anything is stored, ascending. */
+  segmentIndexes(): number[] {
+    return this.#db
+      .prepare('SELECT segment_index FROM segment ORDER BY segment_index')
+      .pluck()
+      .all() as number[];
+  }
+
   presentSectors(segmentIndex: number): number {
     const row = this.#row(segmentIndex);
     return row ? countPresent(row.presence) : 0;

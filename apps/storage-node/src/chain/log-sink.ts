@@ -25,6 +25,8 @@ export type NodeLogSinkDeps = {
   log: Logger;
   /** The local flow root is not the chain's: nothing this node says can be trusted any more. */
   onDiverged: (error: CodedError) => void;
+  /** The flow ends before `sector` again; what was there is forgotten. */
+  onReverted?: ((sector: number) => Promise<void>) | undefined;
 };
 
 /** Bytes of reverted files kept through a reorg, over all files. */
@@ -97,10 +99,11 @@ export class NodeLogSink implements LogSink {
     const ranges: SectorRange[] = undone.flatMap((file) =>
       [...files.required(file)].map((index) => placeSegment(file, index)),
     );
+    const endSector = before?.endSector ?? 1;
     await segments.remove(ranges, () => {
       database.submissions.removeFrom(first.seq);
       database.removeFlowRootsFrom(first.seq);
-      database.flow.truncate(before?.endSector ?? 1);
+      database.flow.truncate(endSector);
       database.removeBlocksAbove(height);
     });
     files.revert(first.seq);
@@ -108,6 +111,7 @@ export class NodeLogSink implements LogSink {
       { fromSeq: first.seq, submissions: undone.length, toBlock: height },
       'submissions reverted',
     );
+    await this.#deps.onReverted?.(endSector);
   }
 
   /** At start: what a kill may have left undone. */

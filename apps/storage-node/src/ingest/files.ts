@@ -23,6 +23,8 @@ export type FilesDeps = {
   segments: SegmentStore;
   log: Logger;
   onFinalized?: ((file: StoredSubmission) => void) | undefined;
+  /** A segment of the flow gained durable bytes. */
+  onStored?: ((segmentIndex: number) => void) | undefined;
 };
 
 /** Files remembered for another attempt; beyond it they are settled at the next start. */
@@ -84,6 +86,7 @@ export class Files {
 
   /** Notes that a segment is durable; finalizes the file when it was the last one. */
   async stored(file: StoredSubmission, index: number): Promise<void> {
+    this.#deps.onStored?.(placeSegment(file, index).segmentIndex);
     if (!this.isCurrent(file)) return;
     const missing = this.#open(file);
     missing.delete(index);

@@ -1,0 +1,263 @@
+// A node that seals, searches, answers and is paid, on a real chain whose blocks the test makes.
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Hex, type Logger, seededRandom, silentLogger } from '@cairn/base';
+import { chunkRewardsAbi, createFlowWriter, poraMineAbi } from '@cairn/chain';
+import { DEVNET } from '@cairn/protocol';
+import { createNodeClient } from '@cairn/rpc';
+import { startTestChain, type TestChain, temporaryFolder, waitFor } from '@cairn/testkit';
+import { createPublicClient, createWalletClient, http } from 'viem';
+import { privateKeyToAccount } from 'viem/accounts';
+import { describe, expect, it } from 'vitest';
+import { nodeConfigSchema } from '../src/config.ts';
+import type { MineStatus } from '../src/mine/service.ts';
+import { type StorageNode, startStorageNode } from '../src/node.ts';
+import { finalized, framesOf, makeFile, rpcResult, seen, type TestFile } from './harness.ts';
+
+const EPOCH = 20;
+
+class MineNetwork implements AsyncDisposable {
+  readonly #stack: AsyncDisposableStack;
+  readonly chain: TestChain;
+  readonly dir: string;
+  readonly #keyFile: string;
+
+  private constructor(stack: AsyncDisposableStack, chain: TestChain, dir: string) {
+    this.#stack = stack;
+    this.chain = chain;
+    this.dir = dir;
+    this.#keyFile = join(dir, 'mine.key');
+    writeFileSync(this.#keyFile, chain.accounts[2]!.privateKey);
+  }
+
+  static async start(difficulty: bigint): Promise<MineNetwork> {
+    await using stack = new AsyncDisposableStack();
+    const chain = stack.use(
+      await startTestChain({
+        preset: {
+          blocksPerEpoch: EPOCH,
+          mine: { ...DEVNET.mine, difficulty, minDifficulty: 1n, targetSubmissions: 10 },
+        },
+      }),
+    );
+    const folder = stack.use(await temporaryFolder());
+    return new MineNetwork(stack.move(), chain, folder.path);
+  }
+
+  get client() {
+    return createPublicClient({
+      transport: http(this.chain.rpcUrl),
+      cacheTime: 0,
+      pollingInterval: 20,
+    });
+  }
+
+  async node(
+    name: string,
+    overrides: Record<string, unknown> = {},
+    log: Logger = silentLogger,
+  ): Promise<StorageNode> {
+    const { flow, mine } = this.chain.deployment.contracts;
+    const config = nodeConfigSchema.parse({
+      dataDir: join(this.dir, name),
+      chainRpcUrl: this.chain.rpcUrl,
+      flowAddress: flow,
+      mineContractAddress: mine,
+      mineKeyFile: this.#keyFile,
+      p2p: false,
+      mineThreads: 1,
+      mineQueryMs: 50,
+      rpcPort: 0,
+      adminPort: 0,
+      confirmationBlocks: 0,
+      pollMs: 30,
+      hashThreads: 1,
+      ...overrides,
+    });
+    const node = await startStorageNode({ log }, config);
+    this.#stack.defer(() => node.stop());
+    return node;
+  }
+
+  async store(node: StorageNode, file: TestFile): Promise<number> {
+    const writer = createFlowWriter({
+      rpcUrl: this.chain.rpcUrl,
+      flow: this.chain.deployment.contracts.flow,
+      privateKey: this.chain.accounts[1]!.privateKey,
+      pollMs: 20,
+    });
+    const nodes = file.tree.submissionNodes;
+    const seq = (await writer.submit([{ size: file.bytes.length, nodes }])).seqs[0]!;
+    const client = createNodeClient(node.url);
+    await seen(client, seq);
+    await client.uploadFrames(
+      file.tree.root,
+      { fileSize: file.bytes.length, txSeq: seq },
+      framesOf(file),
+    );
+    await finalized(client, seq);
+    return seq;
+  }
+
+  status(node: StorageNode): Promise<MineStatus> {
+    return rpcResult(node.adminUrl, 'miner_getStatus', []) as Promise<MineStatus>;
+  }
+
+  /** Answers on the chain. */
+  submissions() {
+    return this.client.getContractEvents({
+      address: this.chain.deployment.contracts.mine as Hex,
+      abi: poraMineAbi,
+      eventName: 'NewSubmission',
+      fromBlock: 0n,
+    });
+  }
+
+  /** Waits until the node has counted so many accepted answers. */
+  async accepted(node: StorageNode, count: number): Promise<MineStatus> {
+    return waitFor(
+      async () => {
+        const status = await this.status(node);
+        return status.results.accepted >= count ? status : undefined;
+      },
+      { timeoutMs: 20_000, what: `${count} accepted answers` },
+    );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#stack.disposeAsync();
+  }
+}
+
+const random = seededRandom(4);
+
+describe('mining', () => {
+  it('seals what it stores, answers, is paid, withdraws, and goes on after a restart', async () => {
+    await using network = await MineNetwork.start(300n);
+    const { chain } = network;
+    const node = await network.node('a');
+    // Three megabytes, a short file behind them: whole loads, padded ones, the flow's first.
+    await network.store(node, makeFile(random.bytes(3_000_000)));
+    await network.store(node, makeFile(random.bytes(5000)));
+    await chain.rpc('evm_increaseTime', [3600]);
+    await chain.mine(EPOCH + 1);
+    const status = await network.accepted(node, 1);
+    expect(status.results).toMatchObject({ refused: 0, failed: 0 });
+    expect(status.miners).toHaveLength(1);
+    expect(BigInt(status.owedWei)).toBeGreaterThan(0n);
+    const { minerId } = status.miners[0]!;
+
+    await rpcResult(node.adminUrl, 'miner_stop', []);
+    expect(await rpcResult(node.adminUrl, 'miner_getStatus', [])).toBeNull();
+    const owed = await network.client.readContract({
+      address: chain.deployment.contracts.reward as Hex,
+      abi: chunkRewardsAbi,
+      functionName: 'payments',
+      args: [status.account as Hex],
+    });
+    expect(owed).toBeGreaterThan(0n);
+    await rpcResult(node.adminUrl, 'miner_withdraw', []);
+    const left = await network.client.readContract({
+      address: chain.deployment.contracts.reward as Hex,
+      abi: chunkRewardsAbi,
+      functionName: 'payments',
+      args: [status.account as Hex],
+    });
+    expect(left).toBe(0n);
+    const { sealedLoads } = status.miners[0]!;
+    await node.stop();
+
+    const again = await network.node('a');
+    await chain.mine(EPOCH + 1);
+    const after = await network.accepted(again, 1);
+    expect(after.miners[0]!.minerId).toBe(minerId);
+    expect(after.miners[0]!.sealedLoads).toBeGreaterThanOrEqual(sealedLoads);
+    const registered = await network.client.getContractEvents({
+      address: chain.deployment.contracts.mine as Hex,
+      abi: poraMineAbi,
+      eventName: 'NewMinerId',
+      fromBlock: 0n,
+    });
+    expect(registered).toHaveLength(1);
+    expect(after.results).toMatchObject({ refused: 0, failed: 0 });
+  });
+
+  it('seals again under the context that a reorg made, and answers from it', async () => {
+    await using network = await MineNetwork.start(300n);
+    const { chain } = network;
+    const node = await network.node('a');
+    await network.store(node, makeFile(random.bytes(2_000_000)));
+    const snapshot = await chain.rpc('evm_snapshot');
+    await chain.mine(EPOCH + 1);
+    await network.accepted(node, 1);
+    // The same submissions, another block at the boundary: same sectors, another digest.
+    await chain.rpc('evm_revert', [snapshot]);
+    await chain.rpc('evm_increaseTime', [7]);
+    await chain.mine(EPOCH + 3);
+    // What the chain has now it has from this fork.
+    await waitFor(async () => (await network.submissions()).length > 0, {
+      timeoutMs: 20_000,
+      what: 'an answer in the new fork',
+    });
+    expect((await network.status(node)).results).toMatchObject({ refused: 0, failed: 0 });
+  });
+
+  it('mines with several ids, each on its own sealed copy', async () => {
+    await using network = await MineNetwork.start(300n);
+    const { chain } = network;
+    const node = await network.node('a', { mineIds: 2 });
+    await network.store(node, makeFile(random.bytes(1_500_000)));
+    await chain.mine(EPOCH + 1);
+    const answered = await waitFor(
+      async () => {
+        const ids = new Set((await network.submissions()).map((log) => log.args.minerId));
+        return ids.size === 2 ? ids : undefined;
+      },
+      { timeoutMs: 20_000, what: 'answers of both ids' },
+    );
+    expect(answered.size).toBe(2);
+    expect((await network.status(node)).results).toMatchObject({ refused: 0, failed: 0 });
+  });
+
+  it('says that the contract is paused, and goes on when it is not', async () => {
+    await using network = await MineNetwork.start(300n);
+    const { chain } = network;
+    const admin = privateKeyToAccount(chain.accounts[0]!.privateKey);
+    const wallet = createWalletClient({ account: admin, transport: http(chain.rpcUrl) });
+    const call = async (functionName: 'pause' | 'unpause'): Promise<void> => {
+      const hash = await wallet.writeContract({
+        address: chain.deployment.contracts.mine as Hex,
+        abi: poraMineAbi,
+        functionName,
+        chain: null,
+      });
+      await network.client.waitForTransactionReceipt({ hash });
+    };
+    await call('pause');
+    const node = await network.node('a');
+    await network.store(node, makeFile(random.bytes(1_000_000)));
+    await chain.mine(EPOCH + 1);
+    await waitFor(
+      async () => (await network.status(node)).miners[0]?.state === 'paused by the contract',
+      { timeoutMs: 10_000, what: 'the pause to be seen' },
+    );
+    await call('unpause');
+    await network.accepted(node, 1);
+  });
+
+  it('serves files while its wallet is empty, says so, and mines once it is funded', async () => {
+    await using network = await MineNetwork.start(300n);
+    const { chain } = network;
+    const account = chain.accounts[2]!.address;
+    await chain.rpc('anvil_setBalance', [account, '0x0']);
+    const node = await network.node('a');
+    await waitFor(
+      async () => /cannot pay|funds|balance/i.test((await network.status(node)).problem ?? ''),
+      { timeoutMs: 10_000, what: 'the empty wallet to be said' },
+    );
+    await network.store(node, makeFile(random.bytes(1_000_000)));
+    await chain.rpc('anvil_setBalance', [account, '0x8ac7230489e80000']);
+    await chain.mine(EPOCH + 1);
+    await network.accepted(node, 1);
+  });
+});
