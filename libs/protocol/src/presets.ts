@@ -10,6 +10,33 @@ export type Preset = {
   releaseSeconds: number;
   batchSubmitMax: number;
   mine: MinePreset;
+  da: DaPreset;
+};
+
+/** Parameters of the DA contracts (design/da-protocol.md section 8). Blocks unless the name says otherwise. */
+export type DaPreset = {
+  epochBlocks: number;
+  lookaheadBlocks: number;
+  seedDelayBlocks: number;
+  revealWindowBlocks: number;
+  confirmBlocks: number;
+  responseBlocks: number;
+  correlationEpochs: number;
+  retentionSeconds: number;
+  /** Seconds a block takes, for locks. */
+  blockSeconds: number;
+  effectivePerQuorum: number;
+  maxOperators: number;
+  minMembers: number;
+  voteUnit: bigint;
+  minBond: bigint;
+  isSingleQuorum: boolean;
+  unbondingSeconds: number;
+  minimumStakeWei: bigint;
+  /** Wei. */
+  pricePerByteSecond: bigint;
+  /** Most of a stake that the DA service may slash in one window of `epochBlocks`. */
+  slashCapBps: number;
 };
 
 /** Start values of PoraMine. Blocks are the chain's; governance changes them later. */
@@ -47,6 +74,27 @@ export const DEVNET: Preset = {
     difficulty: 100_000n,
     idBondWei: 10n ** 18n,
   },
+  da: {
+    epochBlocks: 30,
+    lookaheadBlocks: 12,
+    seedDelayBlocks: 2,
+    revealWindowBlocks: 8,
+    confirmBlocks: 30,
+    responseBlocks: 30,
+    correlationEpochs: 1,
+    retentionSeconds: 600,
+    blockSeconds: 1,
+    effectivePerQuorum: 512,
+    maxOperators: 128,
+    minMembers: 3,
+    voteUnit: 10n ** 18n,
+    minBond: 10n ** 15n,
+    isSingleQuorum: false,
+    unbondingSeconds: 900,
+    minimumStakeWei: 10n ** 18n,
+    pricePerByteSecond: 1000n,
+    slashCapBps: 6000,
+  },
 };
 
 export const MAINNET: Preset = {
@@ -68,6 +116,27 @@ export const MAINNET: Preset = {
     difficulty: 1_000_000n,
     idBondWei: 10n ** 18n,
   },
+  da: {
+    epochBlocks: 5760,
+    lookaheadBlocks: 600,
+    seedDelayBlocks: 64,
+    revealWindowBlocks: 300,
+    confirmBlocks: 150,
+    responseBlocks: 3600,
+    correlationEpochs: 1,
+    retentionSeconds: 14 * 86_400,
+    blockSeconds: 12,
+    effectivePerQuorum: 512,
+    maxOperators: 1024,
+    minMembers: 32,
+    voteUnit: 30n * 10n ** 18n,
+    minBond: 2n * 10n ** 16n,
+    isSingleQuorum: false,
+    unbondingSeconds: 21 * 86_400,
+    minimumStakeWei: 30n * 10n ** 18n,
+    pricePerByteSecond: 1000n,
+    slashCapBps: 6000,
+  },
 };
 
 export const PRESETS = { devnet: DEVNET, mainnet: MAINNET } as const;
@@ -85,4 +154,6 @@ export const PORTS = {
   kv: 6789,
   kvAdmin: 6790,
   chain: 8545,
+  daNode: 34_000,
+  disperserGrpc: 51_001,
 } as const;
