@@ -149,11 +149,11 @@ export function headerFault(header: BlobHeader, memberCount: number): string | u
   return undefined;
 }
 
-/** Wei: `n · rowSize · retention · price`, where `pricePerByteSecond` is in wei shifted left by 64 bits. */
+/** Wei: `n · rowSize · retention · price`, `pricePerByteSecond` in wei, as DAEntrance charges it. */
 export function blobFee(
   header: Pick<BlobHeader, 'shape' | 'rowSize'>,
   price: { retentionSeconds: number; pricePerByteSecond: bigint },
 ): bigint {
   const bytes = BigInt(shapeOf(header.shape).rows) * BigInt(header.rowSize);
-  return (bytes * BigInt(price.retentionSeconds) * price.pricePerByteSecond) >> 64n;
+  return bytes * BigInt(price.retentionSeconds) * price.pricePerByteSecond;
 }

@@ -120,7 +120,7 @@ describe('headers', () => {
     expect(headerFault({ ...good, shape: 3 }, 7)).toBe('shape');
     expect(headerFault({ ...good, shape: 1 }, 7)).toBe('shape'); // larger than needed
     expect(headerFault(good, 65)).toBe('shape'); // fewer than 64 rows per member
-    expect(blobFee(good, { retentionSeconds: 600, pricePerByteSecond: 3n << 64n })).toBe(
+    expect(blobFee(good, { retentionSeconds: 600, pricePerByteSecond: 3n })).toBe(
       4096n * 64n * 600n * 3n,
     );
   });
