@@ -1,3 +1,4 @@
+export * from './da/index.ts';
 export * from './errors.ts';
 export * from './follower.ts';
 export { chunkRewardsAbi } from './generated/chunk-rewards-abi.ts';
@@ -7,5 +8,6 @@ export { idBondsAbi } from './generated/id-bonds-abi.ts';
 export { poraMineAbi } from './generated/pora-mine-abi.ts';
 export * from './miner.ts';
 export * from './reader.ts';
+export * from './sender.ts';
 export * from './types.ts';
 export * from './writer.ts';

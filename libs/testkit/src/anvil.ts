@@ -72,7 +72,7 @@ export async function startAnvil(
     { timeoutMs: 20_000, what: 'anvil' },
   );
   if (options.blockTimeMs) await rpc('evm_setIntervalMining', [options.blockTimeMs / 1000]);
-  const accounts = Array.from({ length: 5 }, (_, addressIndex) => {
+  const accounts = Array.from({ length: 10 }, (_, addressIndex) => {
     const account = mnemonicToAccount(MNEMONIC, { addressIndex });
     const key = account.getHdKey().privateKey!;
     return {

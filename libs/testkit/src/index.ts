@@ -1,4 +1,5 @@
 export * from './anvil.ts';
+export * from './da.ts';
 export * from './data.ts';
 export * from './kv/history.ts';
 export * from './kv/model.ts';

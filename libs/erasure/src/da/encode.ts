@@ -92,9 +92,13 @@ export class EncodedBlob {
     const { rowBytes } = this.format;
     const rows = new Uint8Array(indices.length * rowBytes);
     for (const [i, index] of indices.entries()) rows.set(this.row(index), i * rowBytes);
+    return { ...this.shardProof(indices), rows };
+  }
+
+  /** The same without the rows, for a sender that streams them. */
+  shardProof(indices: readonly number[]): Omit<Shard, 'rows'> {
     return {
       indices: [...indices],
-      rows,
       siblings: multiproofOf(this.#rowTree, indices),
       rowRoot: this.rowRoot,
       rlc: this.rlc,

@@ -1,0 +1,75 @@
+import { parseAddress, parseHash32, positionFromBigint } from '@cairn/base';
+import { parseEventLogs } from 'viem';
+import { daChallengesAbi } from '../generated/da-challenges-abi.ts';
+import { daEntranceAbi } from '../generated/da-entrance-abi.ts';
+import type { DaContracts, DaEvent } from './types.ts';
+
+type RawLog = Parameters<typeof parseEventLogs>[0]['logs'][number];
+
+const ABI = [...daEntranceAbi, ...daChallengesAbi];
+
+/** Events of our two contracts among `logs`, in order; others are passed over. */
+export function decodeDaEvents(logs: readonly RawLog[], contracts: DaContracts): DaEvent[] {
+  const out: DaEvent[] = [];
+  const ours = new Set<string>([contracts.entrance, contracts.challenges]);
+  for (const log of parseEventLogs({ abi: ABI, logs: logs as RawLog[] })) {
+    if (!ours.has(log.address.toLowerCase())) continue;
+    const block = positionFromBigint(log.blockNumber ?? -1n);
+    switch (log.eventName) {
+      case 'BatchConfirmed':
+        out.push({
+          kind: 'confirmed',
+          batchHash: parseHash32(log.args.batchHash),
+          epoch: log.args.epoch,
+          quorum: log.args.quorum,
+          root: parseHash32(log.args.root),
+          blobs: log.args.blobs,
+          block,
+          txHash: parseHash32(log.transactionHash),
+        });
+        break;
+      case 'BlobCharged':
+        out.push({
+          kind: 'charged',
+          blobKey: parseHash32(log.args.blobKey),
+          amountWei: log.args.amount,
+          block,
+        });
+        break;
+      case 'BlobRejected':
+        out.push({
+          kind: 'rejected',
+          blobKey: parseHash32(log.args.blobKey),
+          reason: log.args.reason,
+          block,
+        });
+        break;
+      case 'Opened': {
+        const { challenge } = log.args;
+        out.push({
+          kind: 'challenge',
+          id: parseHash32(log.args.id),
+          operator: parseAddress(log.args.operator),
+          blobKey: parseHash32(log.args.blobKey),
+          member: challenge.member,
+          position: challenge.position,
+          openedBlock: positionFromBigint(challenge.openedBlock),
+          deadline: positionFromBigint(challenge.deadline),
+          raw: challenge,
+          block,
+        });
+        break;
+      }
+      case 'Answered':
+      case 'Failed':
+        out.push({
+          kind: log.eventName === 'Answered' ? 'answered' : 'failed',
+          id: parseHash32(log.args.id),
+          block,
+        });
+        break;
+      default:
+    }
+  }
+  return out;
+}

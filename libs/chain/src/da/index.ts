@@ -1,0 +1,5 @@
+export * from './assignment.ts';
+export { encodeBlockHeader } from './header.ts';
+export * from './operator.ts';
+export * from './reader.ts';
+export * from './types.ts';

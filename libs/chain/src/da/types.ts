@@ -1,0 +1,128 @@
+import type { Address, Hash32 } from '@cairn/base';
+import type { EpochSchedule } from '@cairn/quorum';
+
+/** Where the DA service lives on a chain. */
+export type DaContracts = {
+  registry: Address;
+  entrance: Address;
+  vault: Address;
+  challenges: Address;
+};
+
+/** What the contracts were deployed with (design/da-protocol.md section 8). Blocks, seconds, wei. */
+export type DaParameters = EpochSchedule & {
+  chainId: number;
+  confirmBlocks: number;
+  retentionSeconds: number;
+  slackSeconds: number;
+  membersMin: number;
+  effectivePerQuorum: number;
+  voteUnitWei: bigint;
+};
+
+export type DaBlock = { number: number; hash: Hash32; timestamp: number };
+
+export type DaMember = {
+  index: number;
+  operator: Address;
+  /** Contract that holds its key for good. */
+  record: Address;
+  /** Key in EIP-2537 form, 128 bytes. */
+  publicKey: Uint8Array;
+  weight: number;
+  weightBefore: number;
+  /** `host:port` as registered now. */
+  endpoint: string;
+};
+
+export type DaQuorum = {
+  epoch: number;
+  quorum: number;
+  totalWeight: number;
+  members: readonly DaMember[];
+  isOpen: boolean;
+};
+
+/** An epoch whose seed is captured. Final once its reveal window is over. */
+export type DaEpoch = {
+  epoch: number;
+  seed: Hash32;
+  mix: Hash32;
+  quorums: readonly DaQuorum[];
+};
+
+export type DaAccount = {
+  balanceWei: bigint;
+  /** Part of the balance that is on its way out. */
+  pendingWei: bigint;
+};
+
+/** What a confirmed batch left in the log. */
+export type DaBatchConfirmed = {
+  kind: 'confirmed';
+  batchHash: Hash32;
+  epoch: number;
+  quorum: number;
+  root: Hash32;
+  blobs: number;
+  block: number;
+  txHash: Hash32;
+};
+/** A blob of a confirmed batch that was charged, or not and why. */
+export type DaBlobCharged = { kind: 'charged'; blobKey: Hash32; amountWei: bigint; block: number };
+export type DaBlobRejected = { kind: 'rejected'; blobKey: Hash32; reason: number; block: number };
+/** A challenge; `raw` is what `answer` and `fail` take. */
+export type DaChallengeOpened = {
+  kind: 'challenge';
+  id: Hash32;
+  operator: Address;
+  blobKey: Hash32;
+  member: number;
+  position: number;
+  openedBlock: number;
+  deadline: number;
+  raw: unknown;
+  block: number;
+};
+export type DaChallengeClosed = { kind: 'answered' | 'failed'; id: Hash32; block: number };
+export type DaEvent =
+  | DaBatchConfirmed
+  | DaBlobCharged
+  | DaBlobRejected
+  | DaChallengeOpened
+  | DaChallengeClosed;
+
+export interface DaReader {
+  readonly contracts: DaContracts;
+  /** Read once. */
+  parameters(): Promise<DaParameters>;
+  head(): Promise<DaBlock>;
+  block(number: number): Promise<DaBlock | undefined>;
+  /** A block's header as the registry takes it; throws `CHAIN_HEADER` when it does not hash to the block's hash. */
+  header(number: number): Promise<{ headerRlp: Uint8Array; mixHash: Hash32 }>;
+  /** `mix(epoch)` over the reveals so far. */
+  mix(epoch: number): Promise<Hash32>;
+  /** Undefined while the seed is not captured. */
+  epoch(epoch: number): Promise<DaEpoch | undefined>;
+  /** The epoch whose quorums serve at a block (its own, or one of the two before when none opened since). */
+  serving(block: number): Promise<DaEpoch | undefined>;
+  account(account: Address): Promise<DaAccount>;
+  isNonceSpent(account: Address, nonce: bigint): Promise<boolean>;
+  /** Unix seconds until which a key may sign for an account; 0 when it may not. */
+  sessionKeyUntil(account: Address, key: Address): Promise<number>;
+  pricePerByteSecond(): Promise<bigint>;
+  operator(operator: Address): Promise<{
+    record: Address;
+    isActive: boolean;
+    isJailed: boolean;
+    votes: number;
+    lastReveal: number;
+  }>;
+  votesAt(operator: Address, block: number): Promise<number>;
+  /** Verdict of `checkCertificate` on a lookup. */
+  checkCertificate(lookup: Uint8Array): Promise<number>;
+  /** Events of blocks [from, to], in order. */
+  events(range: { fromBlock: number; toBlock: number }): Promise<DaEvent[]>;
+  /** The same of one transaction. */
+  eventsOf(txHash: Hash32): Promise<DaEvent[]>;
+}

@@ -1,0 +1,55 @@
+/*
+ * Brings the DA service of a fresh chain to its first open quorum by mining blocks as they are needed, instead of waiting an
+ * epoch of real time: operators join, the snapshot passes, they reveal, the epoch begins.
+ */
+import type { DaReader } from '@cairn/chain';
+import { epochAt, epochStart, seedBlock, snapshotBlock } from '@cairn/quorum';
+import { waitFor } from './net.ts';
+
+export type BringUpOptions = {
+  rpc: (method: string, params?: unknown[]) => Promise<unknown>;
+  reader: DaReader;
+  /** Operators that are about to join by themselves. */
+  operators: readonly string[];
+  timeoutMs?: number | undefined;
+};
+
+/** Resolves with the epoch that serves now. Leaves automatic mining off. */
+export async function bringUpDa(options: BringUpOptions): Promise<number> {
+  const { rpc, reader, operators, timeoutMs = 60_000 } = options;
+  const schedule = await reader.parameters();
+  const mine = async (count: number): Promise<void> => {
+    if (count > 0) await rpc('anvil_mine', [`0x${count.toString(16)}`]);
+  };
+  /** Mines a block whenever a transaction waits, until `isDone`. */
+  const serve = (what: string, isDone: () => Promise<boolean>): Promise<true> =>
+    waitFor(
+      async () => {
+        if (await isDone()) return true;
+        const { pending } = (await rpc('txpool_status')) as { pending: string };
+        if (Number(pending) > 0) await mine(1);
+        return undefined;
+      },
+      { timeoutMs, what, intervalMs: 30 },
+    );
+  await rpc('evm_setAutomine', [false]);
+  await serve('operators to join', async () => {
+    const entries = await Promise.all(
+      operators.map((operator) => reader.operator(operator as never)),
+    );
+    return entries.every(({ isActive }) => isActive);
+  });
+  let head = (await reader.head()).number;
+  // Joining counts at the snapshot: take the first epoch whose snapshot is still to come.
+  let epoch = (epochAt(schedule, head) ?? 0) + 1;
+  if (snapshotBlock(schedule, epoch) <= head) epoch++;
+  await mine(seedBlock(schedule, epoch) + 1 - head); // into the window
+  await serve('operators to reveal', async () => {
+    const found = await reader.epoch(epoch);
+    const revealed = found?.quorums.reduce((sum, quorum) => sum + quorum.members.length, 0) ?? 0;
+    return revealed >= operators.length;
+  });
+  head = (await reader.head()).number;
+  await mine(epochStart(schedule, epoch) - head);
+  return epoch;
+}
