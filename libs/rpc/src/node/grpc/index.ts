@@ -1,4 +1,5 @@
 export * from './client.ts';
+export * from './da-node-client.ts';
 export type { GrpcServiceName } from './definitions.ts';
 export * from './server.ts';
 export { GrpcStatusError } from './status.ts';

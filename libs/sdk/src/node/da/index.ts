@@ -1,0 +1,3 @@
+export * from './disperse.ts';
+export * from './members.ts';
+export * from './retrieve.ts';
