@@ -1,0 +1,107 @@
+/*
+ * Which headers a member takes, before any row travels (design/da-protocol.md section 4): sane, of a quorum that serves,
+ * authorized, unspent, funded. Rows come only after that, so an account that cannot pay costs nothing but a header.
+ */
+import { type Address, CodedError, parseAddress } from '@cairn/base';
+import type { DaBlock, DaParameters, DaReader } from '@cairn/chain';
+import {
+  authorizationDigest,
+  type BlobHeader,
+  blobFee,
+  type Domain,
+  headerFault,
+} from '@cairn/quorum';
+import { hexToBigInt, recoverAddress, slice, toHex } from 'viem';
+import type { BlobIndex } from '../store/blob-index.ts';
+
+export type AdmissionDeps = { reader: DaReader; index: BlobIndex; entrance: Domain };
+
+/** Half of the order of secp256k1: higher `s` is the mirror of a signature, which the contract refuses. */
+const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n;
+/** Lapsed headers of an account in an epoch that are forgiven; each further one doubles the balance it must show. */
+const LAPSES_FREE = 3;
+const DOUBLINGS_MAX = 32;
+const SIGNATURE_BYTES = 65;
+
+function refuse(reason: string, details: Record<string, unknown> = {}): CodedError {
+  return new CodedError({
+    code: 'DA_HEADER_REFUSED',
+    kind: 'invalid',
+    message: `header refused: ${reason}`,
+    details: { reason, ...details },
+  });
+}
+
+export class Admission {
+  readonly #deps: AdmissionDeps;
+
+  constructor(deps: AdmissionDeps) {
+    this.#deps = deps;
+  }
+
+  /** Throws `DA_HEADER_REFUSED` (invalid) or `DA_UNFUNDED` (exhausted). */
+  async check(
+    header: BlobHeader,
+    authorization: Uint8Array,
+    at: { head: DaBlock; parameters: DaParameters; memberCount: number },
+  ): Promise<void> {
+    const { head, parameters, memberCount } = at;
+    const fault = headerFault(header, memberCount);
+    if (fault) throw refuse(fault);
+    const latest = head.timestamp + parameters.retentionSeconds;
+    // Our head may be a block behind the sender's: one block of grace, the contract has the last word.
+    const grace = 15;
+    if (header.expiry > latest + grace || header.expiry < latest - parameters.slackSeconds)
+      throw refuse('expiry', { earliest: latest - parameters.slackSeconds, latest });
+    await this.#checkAuthorization(header, authorization, head);
+    await this.#checkFunds(header, parameters);
+  }
+
+  async #checkAuthorization(
+    header: BlobHeader,
+    authorization: Uint8Array,
+    head: DaBlock,
+  ): Promise<void> {
+    const { reader, entrance } = this.#deps;
+    if (authorization.length !== SIGNATURE_BYTES) throw refuse('authorization');
+    const signature = toHex(authorization);
+    if (hexToBigInt(slice(signature, 32, 64)) > HALF_ORDER) throw refuse('authorization');
+    let signer: Address;
+    try {
+      signer = parseAddress(
+        await recoverAddress({ hash: authorizationDigest(entrance, header), signature }),
+      );
+    } catch {
+      throw refuse('authorization');
+    }
+    if (signer !== header.account) {
+      const until = await reader.sessionKeyUntil(header.account, signer);
+      if (until < head.timestamp) throw refuse('authorization', { signer });
+    }
+    if (await reader.isNonceSpent(header.account, header.nonce)) throw refuse('nonce');
+  }
+
+  async #checkFunds(header: BlobHeader, { retentionSeconds }: DaParameters): Promise<void> {
+    const { reader, index } = this.#deps;
+    const [account, pricePerByteSecond] = await Promise.all([
+      reader.account(header.account),
+      reader.pricePerByteSecond(),
+    ]);
+    const fee = blobFee(header, { retentionSeconds, pricePerByteSecond });
+    if (fee > header.maxFee) throw refuse('maxFee', { fee: fee.toString() });
+    const doublings = Math.min(
+      DOUBLINGS_MAX,
+      Math.max(0, index.lapses(header.account, header.epoch) - LAPSES_FREE),
+    );
+    const free = account.balanceWei - account.pendingWei - index.pendingFees(header.account);
+    const needed = header.maxFee << BigInt(doublings);
+    if (free >= needed) return;
+    throw new CodedError({
+      code: 'DA_UNFUNDED',
+      kind: 'exhausted',
+      message: `account ${header.account} cannot pay for this blob`,
+      hint: 'deposit into DAEntrance, or wait until earlier blobs are confirmed',
+      details: { account: header.account, free: free.toString(), needed: needed.toString() },
+    });
+  }
+}

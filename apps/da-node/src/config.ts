@@ -1,0 +1,71 @@
+import { addressSchema, PORTS } from '@cairn/protocol';
+import { z } from 'zod';
+
+/** Settings of the DA node; flags are the kebab case of these names, variables `CAIRN_DA_NODE_` and upper snake case. */
+export const daNodeConfigSchema = z.object({
+  dataDir: z.string().describe('folder of rows, index and the BLS key'),
+  chainRpcUrl: z.string().url().describe('JSON-RPC of the chain'),
+  registryAddress: addressSchema.describe('address of DARegistry'),
+  entranceAddress: addressSchema.describe('address of DAEntrance'),
+  vaultAddress: addressSchema.describe('address of StakeVault'),
+  challengesAddress: addressSchema.describe('address of DAChallenges'),
+  keyFile: z
+    .string()
+    .describe('file with the private key of the operator, which pays gas and stakes'),
+  blsKeyFile: z
+    .string()
+    .optional()
+    .describe(
+      'file with 32 secret bytes (hex) of the BLS key; made in the data folder when absent',
+    ),
+  stakeWei: z
+    .string()
+    .regex(/^\d+$/, 'expected wei')
+    .default('0')
+    .describe('stake deposited when the operator has no votes yet'),
+  host: z.string().default('127.0.0.1').describe('interface of the gRPC port'),
+  port: z.number().int().min(0).max(65_535).default(PORTS.daNode).describe('gRPC port, 0 for any'),
+  metricsPort: z
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe('port of GET /metrics, 0 for any; none by default'),
+  endpoint: z
+    .string()
+    .max(255)
+    .optional()
+    .describe('host:port that others reach this node by; host and port by default'),
+  pollMs: z
+    .number()
+    .int()
+    .min(50)
+    .max(60_000)
+    .default(500)
+    .describe('milliseconds between looks at the chain'),
+  inFlightBytesMax: z
+    .number()
+    .int()
+    .min(1 << 20)
+    .default(256 * 1024 * 1024)
+    .describe('bytes of rows held in memory while they are checked; an eighth of it per account'),
+  kernels: z
+    .enum(['auto', 'native', 'wasm', 'reference'])
+    .default('auto')
+    .describe('implementation of the arithmetic'),
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('least level written'),
+  logFile: z.string().optional().describe('file for the log; standard error by default'),
+  readyJson: z
+    .boolean()
+    .default(false)
+    .describe('print one JSON line to standard output when serving'),
+  exitWithParent: z
+    .boolean()
+    .default(false)
+    .describe('stop when standard input closes (for supervisors)'),
+});
+export type DaNodeConfig = z.output<typeof daNodeConfigSchema>;

@@ -1,0 +1,25 @@
+import { Metrics } from '@cairn/telemetry';
+
+export type DaNodeMetrics = ReturnType<typeof createDaNodeMetrics>;
+
+/** Every metric of the DA node; gauges read what the parts know. */
+export function createDaNodeMetrics(read: {
+  stats: () => { blobs: number; bytes: number };
+  inFlightBytes: () => number;
+  openChallenges: () => number;
+}) {
+  const metrics = new Metrics('da_node');
+  metrics.gauge('store_blobs', 'blobs whose rows are kept', () => read.stats().blobs);
+  metrics.gauge('store_bytes', 'bytes of rows on disk', () => read.stats().bytes);
+  metrics.gauge(
+    'receive_in_flight_bytes',
+    'bytes of rows in memory while they are checked',
+    read.inFlightBytes,
+  );
+  metrics.gauge('challenge_open', 'challenges that wait for an answer', read.openChallenges);
+  return {
+    metrics,
+    calls: metrics.histogram('grpc_call_seconds', 'time of gRPC methods', ['method', 'outcome']),
+    answered: metrics.counter('challenge_answered_total', 'challenges answered'),
+  };
+}

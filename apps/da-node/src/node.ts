@@ -1,0 +1,164 @@
+// Composition root of the DA node: builds the parts in dependency order, stops them in reverse. No logic.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Address, errorMessage, isCodedError, type Logger, Loop } from '@cairn/base';
+import { createDaReader, createTransactionSender, type DaContracts } from '@cairn/chain';
+import { loadNodeKernels } from '@cairn/kernels/node';
+import { blstBls } from '@cairn/quorum/node';
+import { GrpcServer } from '@cairn/rpc/grpc';
+import { HttpServer } from '@cairn/rpc/node';
+import { openDatabase } from '@cairn/store';
+import { Admission } from './blobs/admission.ts';
+import { Attester } from './blobs/attest.ts';
+import { Receiver } from './blobs/receive.ts';
+import { RowServer } from './blobs/serve.ts';
+import { Operator } from './chain/operator.ts';
+import { Watcher } from './chain/watcher.ts';
+import type { DaNodeConfig } from './config.ts';
+import { openBlsKey, readKeyFile } from './keys.ts';
+import { createDaNodeMetrics } from './metrics.ts';
+import { daNodeService } from './rpc/da-node.ts';
+import { BlobIndex, MIGRATIONS } from './store/blob-index.ts';
+import { RowFiles } from './store/row-files.ts';
+
+export const VERSION = '0.1.0';
+/** Combinations of the largest shape and a proof, with room; rows come in pieces. */
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+
+export type DaNode = AsyncDisposable & {
+  /** `host:port` of gRPC. */
+  address: string;
+  operator: Address;
+  metricsUrl: string | undefined;
+  stop(): Promise<void>;
+};
+
+export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): Promise<DaNode> {
+  const { log } = deps;
+  await using stack = new AsyncDisposableStack();
+  await mkdir(config.dataDir, { recursive: true });
+  const contracts: DaContracts = {
+    registry: config.registryAddress,
+    entrance: config.entranceAddress,
+    vault: config.vaultAddress,
+    challenges: config.challengesAddress,
+  };
+  const reader = createDaReader({ rpcUrl: config.chainRpcUrl, contracts });
+  const { chainId } = await reader.parameters();
+  const entrance = { chainId, contract: contracts.entrance };
+  const registry = { chainId, contract: contracts.registry };
+  const sender = createTransactionSender({
+    rpcUrl: config.chainRpcUrl,
+    privateKey: readKeyFile(config.keyFile),
+  });
+  const secretKey = openBlsKey(config.blsKeyFile ?? join(config.dataDir, 'bls.key'));
+  const operator = sender.address;
+  const { kernels, why } = await loadNodeKernels(config.kernels);
+  log.info({ operator, kernels: why }, 'da node starts');
+
+  const db = stack.adopt(openDatabase(join(config.dataDir, 'node.db'), MIGRATIONS), (open) => {
+    open.close();
+  });
+  const index = new BlobIndex(db);
+  index.bindNetwork(`${chainId}/${contracts.entrance}`);
+  const files = await RowFiles.open(join(config.dataDir, 'rows'));
+  await dropOrphans(index, files);
+
+  const admission = new Admission({ reader, index, entrance });
+  const receiver = new Receiver(
+    { reader, admission, index, files, kernels, entrance, operator, log },
+    { inFlightBytesMax: config.inFlightBytesMax },
+  );
+  const attester = new Attester({ reader, index, bls: blstBls, secretKey, entrance });
+  const rows = new RowServer({ index, files, kernels });
+  const watcher = new Watcher({
+    ...{ reader, sender, index, files, rows, entrance, operator, log },
+    onAnswered: () => metrics.answered.add({}),
+  });
+  const metrics = createDaNodeMetrics({
+    stats: () => index.stats(),
+    inFlightBytes: () => receiver.inFlightBytes,
+    openChallenges: () => watcher.openChallenges,
+  });
+
+  const server = stack.use(
+    new GrpcServer(
+      {
+        log: log.child({ component: 'grpc' }),
+        onCall: (method, outcome, seconds) => metrics.calls.observe({ method, outcome }, seconds),
+      },
+      {
+        host: config.host,
+        port: config.port,
+        messageBytesMax: MESSAGE_BYTES_MAX,
+        services: [
+          daNodeService({
+            ...{ receiver, attester, rows, index, reader, operator },
+            publicKey: blstBls.publicKey(secretKey),
+            version: VERSION,
+          }),
+        ],
+      },
+    ),
+  );
+  await server.start();
+  let metricsUrl: string | undefined;
+  if (config.metricsPort !== undefined) {
+    const http = new HttpServer(
+      { log },
+      {
+        host: config.host,
+        port: config.metricsPort,
+        maxBodyBytes: 1024,
+        routes: [
+          {
+            methods: ['GET'],
+            pattern: /^\/metrics$/,
+            async handle(_request, response) {
+              response.setHeader('content-type', 'text/plain; version=0.0.4');
+              response.end(await metrics.metrics.text());
+            },
+          },
+        ],
+      },
+    );
+    await http.start();
+    stack.defer(() => http.stop());
+    metricsUrl = http.url;
+  }
+
+  const duties = new Operator(
+    { reader, sender, bls: blstBls, secretKey, registry, log },
+    { endpoint: config.endpoint ?? server.address, stakeWei: BigInt(config.stakeWei) },
+  );
+  for (const [name, step] of [
+    ['operator duties', (signal: AbortSignal) => duties.step(signal)],
+    ['contract events', (signal: AbortSignal) => watcher.step(signal)],
+  ] as const) {
+    const loop = new Loop(step, {
+      name,
+      intervalMs: config.pollMs,
+      onError: (error) =>
+        log.warn(
+          {
+            loop: name,
+            error: errorMessage(error),
+            code: isCodedError(error) ? error.code : undefined,
+          },
+          'a round failed, trying again',
+        ),
+    });
+    loop.start();
+    stack.defer(() => loop.stop());
+  }
+
+  const owned = stack.move();
+  const stop = (): Promise<void> => owned.disposeAsync();
+  return { address: server.address, operator, metricsUrl, stop, [Symbol.asyncDispose]: stop };
+}
+
+/** A kill between the file and its entry leaves a file that nothing refers to. */
+async function dropOrphans(index: BlobIndex, files: RowFiles): Promise<void> {
+  const known = index.keys();
+  for (const key of await files.keys()) if (!known.has(key)) await files.remove(key);
+}

@@ -1,0 +1,193 @@
+/*
+ * What the node promised, in SQLite beside the row files:
+ *
+ *   blob    key → header, member, state (0 stored, 1 confirmed and paid), newest reference block it was signed for
+ *   lapse   (account, epoch) → headers that were stored and never confirmed
+ *   meta    key → value        network, last block whose events are in
+ *
+ * A row is inserted after its file is durable and removed before its file is, so a key here always has its rows.
+ */
+import {
+  type Address,
+  bytesToHash32,
+  bytesToHex,
+  CodedError,
+  type Hash32,
+  hexToBytes,
+} from '@cairn/base';
+import { type BlobHeader, decodeHeader, encodeHeader } from '@cairn/quorum';
+import type { Database } from '@cairn/store';
+
+export const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+   CREATE TABLE blob (
+     key BLOB PRIMARY KEY,
+     header BLOB NOT NULL,
+     account BLOB NOT NULL,
+     epoch INTEGER NOT NULL,
+     quorum INTEGER NOT NULL,
+     member INTEGER NOT NULL,
+     expiry INTEGER NOT NULL,
+     bytes INTEGER NOT NULL,
+     block INTEGER NOT NULL,
+     state INTEGER NOT NULL DEFAULT 0
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX blob_account ON blob (account, state);
+   CREATE INDEX blob_expiry ON blob (expiry);
+   CREATE TABLE lapse (account BLOB, epoch INTEGER, count INTEGER NOT NULL, PRIMARY KEY (account, epoch)) STRICT, WITHOUT ROWID;`,
+];
+
+export const BLOB_STATE = { stored: 0, confirmed: 1 } as const;
+
+export type IndexedBlob = {
+  key: Hash32;
+  header: BlobHeader;
+  member: number;
+  /** Newest block that the blob counts from: when it came, or the reference of a batch signed since. */
+  block: number;
+  isConfirmed: boolean;
+};
+type Row = { key: Buffer; header: Buffer; member: number; block: number; state: number };
+
+const toBlob = (row: Row): IndexedBlob => ({
+  key: bytesToHash32(row.key),
+  header: decodeHeader(new Uint8Array(row.header)),
+  member: row.member,
+  block: row.block,
+  isConfirmed: row.state === BLOB_STATE.confirmed,
+});
+
+export class BlobIndex {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Binds the folder to one network; throws `DA_OTHER_NETWORK` when it belongs to another. */
+  bindNetwork(network: string): void {
+    const known = this.meta('network');
+    if (known === undefined) this.setMeta('network', network);
+    else if (known !== network)
+      throw new CodedError({
+        code: 'DA_OTHER_NETWORK',
+        kind: 'invalid',
+        message: `the data folder belongs to another network (${known}), not ${network}`,
+        hint: 'use the folder of this network, or an empty one',
+        details: { known, network },
+      });
+  }
+
+  meta(key: string): string | undefined {
+    return this.#db.prepare('SELECT value FROM meta WHERE key = ?').pluck().get(key) as
+      | string
+      | undefined;
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#db
+      .prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value')
+      .run(key, value);
+  }
+
+  get(key: Hash32): IndexedBlob | undefined {
+    const row = this.#db
+      .prepare<[Uint8Array], Row>('SELECT * FROM blob WHERE key = ?')
+      .get(hexToBytes(key));
+    return row && toBlob(row);
+  }
+
+  insert(
+    key: Hash32,
+    header: BlobHeader,
+    at: { member: number; bytes: number; block: number },
+  ): void {
+    this.#db
+      .prepare('INSERT OR IGNORE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)')
+      .run(
+        hexToBytes(key),
+        encodeHeader(header),
+        hexToBytes(header.account),
+        header.epoch,
+        header.quorum,
+        at.member,
+        header.expiry,
+        at.bytes,
+        at.block,
+      );
+  }
+
+  /** Notes that a batch with these blobs was signed: they count from its reference block on. */
+  touch(keys: readonly Hash32[], block: number): void {
+    const update = this.#db.prepare('UPDATE blob SET block = max(block, ?) WHERE key = ?');
+    this.#db.transaction(() => {
+      for (const key of keys) update.run(block, hexToBytes(key));
+    })();
+  }
+
+  /** The blob is paid for: from now on it obliges. False when it is not here. */
+  confirm(key: Hash32): boolean {
+    return (
+      this.#db.prepare('UPDATE blob SET state = 1 WHERE key = ?').run(hexToBytes(key)).changes > 0
+    );
+  }
+
+  remove(key: Hash32): void {
+    this.#db.prepare('DELETE FROM blob WHERE key = ?').run(hexToBytes(key));
+  }
+
+  /** Σ maxFee of an account's headers that are neither confirmed nor lapsed. Wei. */
+  pendingFees(account: Address): bigint {
+    const rows = this.#db
+      .prepare<[Uint8Array], { header: Buffer }>(
+        'SELECT header FROM blob WHERE account = ? AND state = 0',
+      )
+      .all(hexToBytes(account));
+    return rows.reduce((sum, row) => sum + decodeHeader(new Uint8Array(row.header)).maxFee, 0n);
+  }
+
+  /** Headers of an account that lapsed in an epoch. */
+  lapses(account: Address, epoch: number): number {
+    return (
+      (this.#db
+        .prepare('SELECT count FROM lapse WHERE account = ? AND epoch = ?')
+        .pluck()
+        .get(hexToBytes(account), epoch) as number | undefined) ?? 0
+    );
+  }
+
+  /** Blobs whose obligation is over, and those that nobody confirmed in time. At most `limit`. */
+  expired(limits: {
+    expiryBefore: number;
+    unconfirmedBefore: number;
+    limit: number;
+  }): IndexedBlob[] {
+    return this.#db
+      .prepare<[number, number, number], Row>(
+        'SELECT * FROM blob WHERE expiry < ? OR (state = 0 AND block < ?) LIMIT ?',
+      )
+      .all(limits.expiryBefore, limits.unconfirmedBefore, limits.limit)
+      .map(toBlob);
+  }
+
+  noteLapse(account: Address, epoch: number): void {
+    this.#db
+      .prepare('INSERT INTO lapse VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1')
+      .run(hexToBytes(account), epoch);
+    this.#db.prepare('DELETE FROM lapse WHERE epoch < ?').run(epoch - 4);
+  }
+
+  stats(): { blobs: number; bytes: number } {
+    return this.#db
+      .prepare('SELECT count(*) AS blobs, coalesce(sum(bytes), 0) AS bytes FROM blob')
+      .get() as { blobs: number; bytes: number };
+  }
+
+  keys(): Set<string> {
+    return new Set(
+      (this.#db.prepare('SELECT key FROM blob').pluck().all() as Buffer[]).map((key) =>
+        bytesToHex(key),
+      ),
+    );
+  }
+}
