@@ -6,13 +6,21 @@ import type { DaContracts, DaEvent } from './types.ts';
 
 type RawLog = Parameters<typeof parseEventLogs>[0]['logs'][number];
 
-const ABI = [...daEntranceAbi, ...daChallengesAbi];
+const ABI = [...daEntranceAbi, ...daChallengesAbi] as const;
+const WANTED = [
+  'BatchConfirmed',
+  'BlobCharged',
+  'BlobRejected',
+  'Opened',
+  'Answered',
+  'Failed',
+] as const;
 
 /** Events of our two contracts among `logs`, in order; others are passed over. */
 export function decodeDaEvents(logs: readonly RawLog[], contracts: DaContracts): DaEvent[] {
   const out: DaEvent[] = [];
   const ours = new Set<string>([contracts.entrance, contracts.challenges]);
-  for (const log of parseEventLogs({ abi: ABI, logs: logs as RawLog[] })) {
+  for (const log of parseEventLogs({ abi: ABI, eventName: [...WANTED], logs: logs as RawLog[] })) {
     if (!ours.has(log.address.toLowerCase())) continue;
     const block = positionFromBigint(log.blockNumber ?? -1n);
     switch (log.eventName) {
@@ -68,7 +76,6 @@ export function decodeDaEvents(logs: readonly RawLog[], contracts: DaContracts):
           block,
         });
         break;
-      default:
     }
   }
   return out;
