@@ -2,13 +2,22 @@
  * Brings the DA service of a fresh chain to its first open quorum by mining blocks as they are needed, instead of waiting an
  * epoch of real time: operators join, the snapshot passes, they reveal, the epoch begins.
  */
-import type { DaReader } from '@cairn/chain';
-import { epochAt, epochStart, seedBlock, snapshotBlock } from '@cairn/quorum';
+import { type EpochSchedule, epochAt, epochStart, seedBlock, snapshotBlock } from '@cairn/quorum';
 import { waitFor } from './net.ts';
+
+/** What is asked of the chain: part of `DaReader`, which this package cannot name since chain's own tests use it. */
+type EpochReader = {
+  parameters(): Promise<EpochSchedule>;
+  head(): Promise<{ number: number }>;
+  operator(operator: never): Promise<{ isActive: boolean }>;
+  epoch(
+    epoch: number,
+  ): Promise<{ quorums: readonly { members: readonly unknown[] }[] } | undefined>;
+};
 
 export type BringUpOptions = {
   rpc: (method: string, params?: unknown[]) => Promise<unknown>;
-  reader: DaReader;
+  reader: EpochReader;
   /** Operators that are about to join by themselves. */
   operators: readonly string[];
   timeoutMs?: number | undefined;
