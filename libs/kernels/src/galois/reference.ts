@@ -197,6 +197,7 @@ function combineRows(job: CombineJob): Uint8Array {
 
 /** The plain TypeScript twin of the finite-field kernels. */
 export const referenceGalois: GaloisKernels = {
+  workspace: (bytes) => new Uint8Array(bytes),
   mulAdd(job) {
     checkMulAdd(job);
     const { field, target, source } = job;

@@ -3,7 +3,7 @@
  * in ("staged"), worked on in narrower stripes that stay in cache, and copied out. Ranges are wide enough that the calls of
  * `set` do not count, and small enough that few rows stay in cache.
  *
- *     tables of GF(2^8), both bases | bits of GF(2^16) | pointers | matrix tables | coefficients | GF(2^16) twiddles | work | stage
+ *     tables of GF(2^8), both bases | bits of GF(2^16) | pointers | matrix tables | coefficients | GF(2^16) twiddles | work | stage | workspace
  */
 import { assert } from '@cairn/base';
 import { GALOIS_WASM } from '../generated/galois-wasm.ts';
@@ -60,6 +60,7 @@ export const MATRIX_ROWS_MAX = 128;
 /** Bytes of a coefficient table of the widest staged range of a combination. */
 export const COMBINE_WIDTH_MAX = 64 * KIB;
 const WORK_BYTES = 8 * KIB * KIB;
+const WORKSPACE_BYTES = 64 * KIB * KIB;
 /** A staged range aims at this much in all, and at this much per row. */
 const STAGE_BYTES = KIB * KIB;
 const STAGE_WIDTH = 2 * KIB;
@@ -117,7 +118,7 @@ export class GaloisMemory {
     this.#tables16 = take(128 * 32_768);
     this.work = take(WORK_BYTES);
     this.#stage = next;
-    this.#stageBytes = this.bytes.length - next;
+    this.#stageBytes = this.bytes.length - WORKSPACE_BYTES - next;
     this.#fillTables8();
     this.#fillBits();
   }
@@ -186,6 +187,21 @@ export class GaloisMemory {
     const fits = Math.min(wanted, this.#stageBytes / rows, widthMax);
     assert(fits >= 64, 'galois: too many rows');
     return Math.min(roundUp(width, 64), Math.floor(fits / 64) * 64);
+  }
+
+  /** See `GaloisKernels.workspace`. */
+  workspace(bytes: number): Uint8Array {
+    const at = this.bytes.length - WORKSPACE_BYTES;
+    return bytes <= WORKSPACE_BYTES ? this.bytes.subarray(at, at + bytes) : new Uint8Array(bytes);
+  }
+
+  /**
+   * Where columns [start, end) of rows lie when kernels can use them in place: in this memory, and no part of 64 bytes beside
+   * them is touched.
+   */
+  direct(rows: Uint8Array, rowBytes: number, start: number, end: number): Region | undefined {
+    if (rows.buffer !== this.bytes.buffer || (end - start) % 64 !== 0) return undefined;
+    return { at: rows.byteOffset + start, stride: rowBytes };
   }
 
   /** Rows of the stage, `stride` bytes each, from row `firstRow`. */

@@ -20,23 +20,21 @@ type StagedMatrix = {
   constants: Uint16Array;
   /** Columns of the matrix. */
   sourceCount: number;
-  targetCount: number;
-  /** Source rows [first, first + count) are in `sources`, one after another. */
+  /** First of the source rows whose addresses are in `sources`. */
   first: number;
-  count: number;
-  sources: Region;
-  targets: Region;
+  sources: readonly number[];
+  targets: readonly number[];
   width: number;
   accumulate: boolean;
 };
 
 /** Adds the products of some source rows to (or sets) all target rows. */
 function multiplyStaged(memory: GaloisMemory, job: StagedMatrix): void {
-  const { field, basis, sourceCount, targetCount, first, count, sources, targets } = job;
-  for (let j = 0; j < count; j++)
-    memory.words[memory.sources / 4 + j] = sources.at + j * sources.stride;
-  for (let i = 0; i < targetCount; i += OUTPUTS[field]) {
-    const outputs = Math.min(OUTPUTS[field], targetCount - i);
+  const { field, basis, sourceCount, first, sources, targets } = job;
+  const count = sources.length;
+  memory.words.set(sources, memory.sources / 4);
+  for (let i = 0; i < targets.length; i += OUTPUTS[field]) {
+    const outputs = Math.min(OUTPUTS[field], targets.length - i);
     let table = memory.matrixTables;
     for (let j = 0; j < count; j++) {
       for (let o = 0; o < outputs; o++, table += TABLE_BYTES[field]) {
@@ -44,8 +42,7 @@ function multiplyStaged(memory: GaloisMemory, job: StagedMatrix): void {
         memory.writeTable(field, basis, constant, table);
       }
     }
-    for (let o = 0; o < outputs; o++)
-      memory.words[memory.targets / 4 + o] = targets.at + (i + o) * targets.stride;
+    memory.words.set(targets.slice(i, i + outputs), memory.targets / 4);
     const kernel = `matrix${field}x${outputs}` as 'matrix8x1';
     const { matrixTables, sources: addresses, targets: ends } = memory;
     memory.wasm[kernel](matrixTables, addresses, count, ends, job.accumulate, job.width);
@@ -55,30 +52,35 @@ function multiplyStaged(memory: GaloisMemory, job: StagedMatrix): void {
 export function multiplyMatrix(memory: GaloisMemory, job: MatrixJob): void {
   const { columns, sourceRows, targetRows, constants } = checkMatrix(job);
   const { field, basis, rowBytes } = job;
+  const { start, end } = columns;
   const [sourceCount, targetCount] = [sourceRows.length, targetRows.length];
   const staged = Math.min(sourceCount, MATRIX_ROWS_MAX);
-  const stageWidth = memory.stageWidth(staged + targetCount, columns.end - columns.start);
-  const sources = memory.stage(stageWidth);
-  const targets = memory.stage(stageWidth, staged);
-  const at = (region: Region, row: number): Region => ({
-    at: region.at + row * stageWidth,
-    stride: stageWidth,
-  });
-  for (let start = columns.start; start < columns.end; start += stageWidth) {
-    const width = Math.min(stageWidth, columns.end - start);
-    const part = { rowBytes, start, width, count: 1 };
+  const directSource = memory.direct(job.source, rowBytes, start, end);
+  const directTarget = memory.direct(job.target, rowBytes, start, end);
+  const stageWidth = memory.stageWidth(staged + targetCount, end - start);
+  for (let at = start; at < end; at += stageWidth) {
+    const width = Math.min(stageWidth, end - at);
+    const part = { rowBytes, start: at, width, count: 1 };
+    /** Address of this range of a row: where it lies, or else row `i` of the stage. */
+    const address = (region: Region | undefined, row: number, i: number): number =>
+      region ? region.at + row * rowBytes + at - start : memory.stage(stageWidth, i).at;
+    const targets = Array.from(targetRows, (row, i) => address(directTarget, row, staged + i));
     for (let first = 0; first < sourceCount; first += staged) {
-      const count = Math.min(staged, sourceCount - first);
-      for (let j = 0; j < count; j++)
-        memory.copyIn(at(sources, j), job.source, { ...part, first: sourceRows[first + j]! });
+      const rows = sourceRows.subarray(first, first + staged);
+      const sources = Array.from(rows, (row, j) => address(directSource, row, j));
+      if (!directSource) {
+        for (const [j, row] of rows.entries())
+          memory.copyIn(memory.stage(stageWidth, j), job.source, { ...part, first: row });
+      }
       multiplyStaged(memory, {
-        ...{ field, basis, constants, sourceCount, targetCount, first, count, sources, targets },
+        ...{ field, basis, constants, sourceCount, first, sources, targets },
         width: roundUp(width, 64),
         accumulate: first > 0,
       });
     }
-    for (let i = 0; i < targetCount; i++)
-      memory.copyOut(at(targets, i), job.target, { ...part, first: targetRows[i]! });
+    if (directTarget) continue;
+    for (const [i, row] of targetRows.entries())
+      memory.copyOut(memory.stage(stageWidth, staged + i), job.target, { ...part, first: row });
   }
 }
 
@@ -95,8 +97,8 @@ export function mulAdd(memory: GaloisMemory, job: MulAddJob): void {
     memory.copyIn(sources, source, part);
     memory.copyIn(targets, target, part);
     multiplyStaged(memory, {
-      ...{ field, basis, constants: Uint16Array.of(constant), sources, targets },
-      ...{ sourceCount: 1, targetCount: 1, first: 0, count: 1 },
+      ...{ field, basis, constants: Uint16Array.of(constant), sourceCount: 1, first: 0 },
+      ...{ sources: [sources.at], targets: [targets.at] },
       width: roundUp(width, 64),
       accumulate: true,
     });
@@ -121,13 +123,16 @@ export function combineRows(memory: GaloisMemory, job: CombineJob): Uint8Array {
     const tile = sums + 16 * COMBINE_ROWS_MAX;
     bytes.fill(0, sums, sums + 16 * count);
     const stageWidth = memory.stageWidth(count, rowBytes, COMBINE_WIDTH_MAX);
-    const staged = memory.stage(stageWidth);
+    const inPlace = memory.direct(rows, rowBytes, 0, rowBytes);
     for (let start = 0; start < rowBytes; start += stageWidth) {
       const width = Math.min(stageWidth, rowBytes - start);
-      memory.copyIn(staged, rows, { rowBytes, start, width, first, count });
+      const from = inPlace
+        ? { at: inPlace.at + first * rowBytes + start, stride: rowBytes }
+        : memory.stage(stageWidth);
+      if (!inPlace) memory.copyIn(from, rows, { rowBytes, start, width, first, count });
       bytes.set(coefficients.subarray(8 * start, 8 * (start + width)), memory.coefficients);
       for (let column = 0; column < width; column += 64) {
-        wasm.gatherBlocks(staged.at + column, stageWidth, count, tile);
+        wasm.gatherBlocks(from.at + column, from.stride, count, tile);
         combine(tile, count, memory.coefficients + 8 * column, memory.bits, sums);
       }
     }

@@ -100,16 +100,30 @@ export function transform(memory: GaloisMemory, job: TransformJob): void {
   const { field, basis, rowBytes, blockRows, sourceRows, sourcePoint, targetRows } = job;
   const points = Math.max(sourcePoint + sourceRows, job.targetPoint + targetRows);
   memory.useField(field, basis, points);
-  // Up to 3 rows more are read after the source, and written after the target.
-  const stageWidth = memory.stageWidth(sourceRows + 3 + targetRows, end - start);
-  const source = memory.stage(stageWidth);
-  const target = memory.stage(stageWidth, sourceRows + 3);
+  // Rows go in groups of up to 4: where the last group is not full, up to 3 rows more are read or written.
+  const group = Math.min(4, blockRows);
+  const inPlace = (rows: Uint8Array, count: number): Region | undefined =>
+    count % group === 0 ? memory.direct(rows, rowBytes, start, end) : undefined;
+  const directSource = inPlace(job.source, sourceRows);
+  const directTarget = inPlace(job.target, targetRows);
+  const stagedSource = directSource ? 0 : sourceRows + 3;
+  const stagedTarget = directTarget ? 0 : targetRows;
+  const stageWidth =
+    stagedSource + stagedTarget === 0
+      ? end - start
+      : memory.stageWidth(stagedSource + stagedTarget, end - start);
   for (let at = start; at < end; at += stageWidth) {
     const width = Math.min(stageWidth, end - at);
     const part = { rowBytes, start: at, width, first: 0 };
-    memory.copyIn(source, job.source, { ...part, count: sourceRows });
-    const after = source.at + sourceRows * stageWidth;
-    memory.bytes.fill(0, after, after + 3 * stageWidth);
+    const source = directSource ? shift(directSource, 0, at - start) : memory.stage(stageWidth);
+    const target = directTarget
+      ? shift(directTarget, 0, at - start)
+      : memory.stage(stageWidth, stagedSource);
+    if (!directSource) {
+      memory.copyIn(source, job.source, { ...part, count: sourceRows });
+      const after = source.at + sourceRows * stageWidth;
+      memory.bytes.fill(0, after, after + 3 * stageWidth);
+    }
     const padded = roundUp(width, 64);
     const stripe = stripeWidth(memory, blockRows, 2, padded);
     for (let column = 0; column < padded; column += stripe) {
@@ -119,7 +133,7 @@ export function transform(memory: GaloisMemory, job: TransformJob): void {
         target: shift(target, 0, column),
       });
     }
-    memory.copyOut(target, job.target, { ...part, count: targetRows });
+    if (!directTarget) memory.copyOut(target, job.target, { ...part, count: targetRows });
   }
 }
 

@@ -76,6 +76,7 @@ const ONE_ROW = bytesOf(Int32Array.of(0));
 /** The finite-field kernels over the addon. They work on the caller's memory: nothing is copied but ragged ends. */
 export function nativeGalois(addon: GaloisAddon): GaloisKernels {
   return {
+    workspace: (bytes) => new Uint8Array(bytes),
     mulAdd(job) {
       checkMulAdd(job);
       const { source, target } = job;

@@ -239,6 +239,71 @@ describe.each(backends)('$name equals the reference', ({ load }) => {
     );
   });
 
+  it('in its workspace', async () => {
+    const kernels = (await load()).galois;
+    let calls = 0;
+    // `same` builds the reference's job first: that one gets memory of its own.
+    const place = (parts: readonly Uint8Array[]): Uint8Array[] => {
+      if (calls++ % 2 === 0) return [...parts];
+      const room = kernels.workspace(parts.reduce((sum, { length }) => sum + length, 0));
+      let at = 0;
+      return parts.map((part) => {
+        const view = room.subarray(at, at + part.length);
+        view.set(part);
+        at += part.length;
+        return view;
+      });
+    };
+    for (const [blockRows, sourceRows, targetRows] of [
+      [1, 3, 2],
+      [2, 3, 4],
+      [4, 3, 8],
+      [8, 8, 12],
+      [16, 16, 19],
+    ] as const) {
+      for (const columns of [
+        { start: 0, end: 192 },
+        { start: 64, end: 128 },
+      ]) {
+        same(kernels, 'transform', () => {
+          const shape = {
+            field: 16,
+            blockRows,
+            rowBytes: 192,
+            columns,
+            sourceRows,
+            targetRows,
+          } as const;
+          const [source, target, guard] = place([
+            testBytes(192 * sourceRows, 1),
+            testBytes(192 * targetRows, 2),
+            testBytes(192 * 4, 3),
+          ]) as [Uint8Array, Uint8Array, Uint8Array];
+          const job = { ...shape, source, sourcePoint: 0, target, targetPoint: blockRows };
+          return { job, target, source: guard };
+        });
+      }
+    }
+    for (const rowBytes of [64, 100, 640]) {
+      same(kernels, 'multiplyMatrix', () => {
+        const [source, target] = place([
+          testBytes(5 * rowBytes, 4),
+          testBytes(3 * rowBytes, 5),
+        ]) as [Uint8Array, Uint8Array];
+        return {
+          job: { field: 8, rowBytes, source, target, constants: testBytes(15, 6) },
+          target,
+          source,
+        };
+      });
+    }
+    const job = { rows: testBytes(70 * 128, 7), rowBytes: 128, coefficients: testBytes(1024, 8) };
+    const rows = kernels.workspace(job.rows.length);
+    rows.set(job.rows);
+    expect(kernels.combineRows({ ...job, rows })).toEqual(reference.combineRows(job));
+    expect(kernels.workspace(70_000_000).length).toBe(70_000_000);
+  });
+
   it('combineRows', async () => {
     const kernels = (await load()).galois;
     const counts = fc.oneof(fc.nat(9), fc.constantFrom(63, 64, 65, 219, 220, 300));
