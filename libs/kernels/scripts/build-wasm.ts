@@ -7,8 +7,14 @@ import { galoisModule } from './wasm/galois.ts';
 import { keccakModule } from './wasm/keccak.ts';
 import { miningModule } from './wasm/mining.ts';
 import type { WasmModuleSource } from './wasm/module.ts';
+import { sha256Module } from './wasm/sha256.ts';
 
-const MODULES: readonly WasmModuleSource[] = [keccakModule, miningModule, galoisModule];
+const MODULES: readonly WasmModuleSource[] = [
+  keccakModule,
+  miningModule,
+  sha256Module,
+  galoisModule,
+];
 
 const generated = join(import.meta.dirname, '..', 'src', 'generated');
 

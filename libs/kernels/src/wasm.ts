@@ -2,7 +2,7 @@ import { wasmGalois } from './galois/wasm.ts';
 import { wasmKeccak } from './keccak/wasm.ts';
 import type { Kernels } from './kernels.ts';
 import { wasmMining } from './mining/wasm.ts';
-import { referenceSha256 } from './sha256/reference.ts';
+import { wasmSha256 } from './sha256/wasm.ts';
 import type { WasmSimd } from './wasm-module.ts';
 import { wordXor } from './xor/words.ts';
 
@@ -11,16 +11,17 @@ import { wordXor } from './xor/words.ts';
  * form of the modules that have two (tests). Throws where WASM SIMD is missing.
  */
 export async function wasmKernels(simd?: WasmSimd): Promise<Kernels> {
-  const [keccak, mining, galois] = await Promise.all([
+  const [keccak, mining, sha256, galois] = await Promise.all([
     wasmKeccak(),
     wasmMining(simd),
+    wasmSha256(),
     wasmGalois(simd),
   ]);
   return {
     backend: 'wasm',
     ...keccak,
     ...wordXor,
-    sha256: referenceSha256,
+    sha256,
     mining,
     galois,
   };

@@ -1,0 +1,217 @@
+// Writes the AssemblyScript of the SHA-256 kernels: four messages at once, one per 32-bit lane of a v128 (FIPS 180-4).
+//
+// WASM has no 32-bit lane rotate: shifts are combined by xor, which a sum of three rotations needs anyway. Sixteen words of
+// schedule live in memory, eight of state in locals. Whole blocks are read where they lie, also behind a prefix; first and
+// last blocks pass through a staging area. The second block of a 64-byte message has a constant schedule.
+
+import type { WasmModuleSource } from './module.ts';
+
+const K = [
+  0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
+  0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
+  0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
+  0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
+  0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+  0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
+  0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
+  0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
+];
+const IV = [
+  0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
+];
+const STATE = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'] as const;
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
+const xor = (...xs: string[]): string => xs.reduce((a, b) => `v128.xor(${a}, ${b})`);
+const add = (...xs: string[]): string => xs.reduce((a, b) => `i32x4.add(${a}, ${b})`);
+const ror = (x: string, n: number): string[] => [
+  `i32x4.shr_u(${x}, ${n})`,
+  `i32x4.shl(${x}, ${32 - n})`,
+];
+const sum = (x: string, ...distances: number[]): string =>
+  xor(...distances.flatMap((n) => ror(x, n)));
+
+/** K plus the schedule of the block that ends a 64-byte message: 0x80, zeros, 512 bits. */
+function pad64(): number[] {
+  const rotate = (x: number, n: number): number => (x >>> n) | (x << (32 - n));
+  const w = [0x80000000, ...new Array<number>(14).fill(0), 512];
+  for (let t = 16; t < 64; t++) {
+    const [a, b] = [w[t - 15]!, w[t - 2]!];
+    const small0 = rotate(a, 7) ^ rotate(a, 18) ^ (a >>> 3);
+    const small1 = rotate(b, 17) ^ rotate(b, 19) ^ (b >>> 10);
+    w.push((w[t - 16]! + small0 + w[t - 7]! + small1) | 0);
+  }
+  return w.map((word, t) => (word + K[t]!) >>> 0);
+}
+
+/** One round on the state rotated by `t`: names instead of moves. \`kw\` is constant plus message word. */
+function round(t: number, kw: string): string {
+  const [a, b, c, d, e, f, g, h] = range(8).map((i) => STATE[(i - t + 64) % 8]!);
+  return `  x = ${add(h!, kw, `v128.bitselect(${f}, ${g}, ${e})`, sum(e!, 6, 11, 25))};
+  ${d} = i32x4.add(${d}, x);
+  ${h} = ${add('x', `v128.xor(${b}, v128.and(v128.xor(${a}, ${b}), v128.xor(${b}, ${c})))`, sum(a!, 2, 13, 22))};`;
+}
+
+const w = (t: number): string => `v128.load(W, ${16 * (t & 15)})`;
+
+function compressRounds(): string {
+  const lines: string[] = [];
+  for (let t = 0; t < 64; t++) {
+    if (t < 16) {
+      lines.push(`  y = ${w(t)};`);
+    } else {
+      lines.push(
+        `  y = v128.load(W, ${16 * ((t - 15) & 15)}); z = v128.load(W, ${16 * ((t - 2) & 15)});`,
+        `  y = ${add(
+          w(t - 16),
+          w(t - 7),
+          xor(...ror('y', 7), ...ror('y', 18), 'i32x4.shr_u(y, 3)'),
+          xor(...ror('z', 17), ...ror('z', 19), 'i32x4.shr_u(z, 10)'),
+        )};`,
+        `  v128.store(W, y, ${16 * (t & 15)});`,
+      );
+    }
+    lines.push(round(t, `i32x4.add(y, v128.load32_splat(CONSTANTS, ${4 * t}))`));
+  }
+  return lines.join('\n');
+}
+
+/** Sixteen words of four messages `stride` bytes apart: 4 x 4 transposes, then big-endian. */
+function loadWords(): string {
+  const rows = range(4);
+  return rows
+    .map(
+      (
+        q,
+      ) => `${rows.map((l) => `  const r${q}${l} = v128.load(p + ${l} * stride, ${16 * q});`).join('\n')}
+  const lo01${q} = i32x4.shuffle(r${q}0, r${q}1, 0, 4, 1, 5), hi01${q} = i32x4.shuffle(r${q}0, r${q}1, 2, 6, 3, 7);
+  const lo23${q} = i32x4.shuffle(r${q}2, r${q}3, 0, 4, 1, 5), hi23${q} = i32x4.shuffle(r${q}2, r${q}3, 2, 6, 3, 7);
+  v128.store(W, swap(i64x2.shuffle(lo01${q}, lo23${q}, 0, 2)), ${64 * q});
+  v128.store(W, swap(i64x2.shuffle(lo01${q}, lo23${q}, 1, 3)), ${64 * q + 16});
+  v128.store(W, swap(i64x2.shuffle(hi01${q}, hi23${q}, 0, 2)), ${64 * q + 32});
+  v128.store(W, swap(i64x2.shuffle(hi01${q}, hi23${q}, 1, 3)), ${64 * q + 48});`,
+    )
+    .join('\n');
+}
+
+const loadState = STATE.map((name, i) => `  let ${name}: v128 = v128.load(H, ${16 * i});`).join(
+  '\n',
+);
+const addState = STATE.map(
+  (name, i) => `  v128.store(H, i32x4.add(v128.load(H, ${16 * i}), ${name}), ${16 * i});`,
+).join('\n');
+
+function sha256Source(): string {
+  return `// Generated by scripts/wasm/sha256.ts.
+const CONSTANTS: usize = memory.data<u32>([${K.join(', ')}]);
+const PAD64: usize = memory.data<u32>([${pad64().join(', ')}]);
+const H: usize = memory.data(128, 16);
+const W: usize = memory.data(256, 16);
+const STAGE: usize = memory.data(512, 16);
+const SPARE: usize = memory.data(128, 16);
+
+@inline
+function swap(x: v128): v128 {
+  return i8x16.shuffle(x, x, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12);
+}
+
+function reset(): void {
+${IV.map((word, i) => `  v128.store(H, i32x4.splat(${word}), ${16 * i});`).join('\n')}
+}
+
+function compress(p: usize, stride: usize): void {
+${loadWords()}
+${loadState}
+  let x: v128, y: v128, z: v128;
+${compressRounds()}
+${addState}
+}
+
+function compressPad64(): void {
+${loadState}
+  let x: v128;
+${range(64)
+  .map((t) => round(t, `v128.load32_splat(PAD64, ${4 * t})`))
+  .join('\n')}
+${addState}
+}
+
+// Digests of the four lanes to \`out\`, 32 bytes each.
+function finish(out: usize): void {
+${[0, 1]
+  .map(
+    (half) => `  {
+    const a = v128.load(H, ${64 * half}), b = v128.load(H, ${64 * half + 16}), c = v128.load(H, ${64 * half + 32}), d = v128.load(H, ${64 * half + 48});
+    const lo = i32x4.shuffle(a, b, 0, 4, 1, 5), hi = i32x4.shuffle(a, b, 2, 6, 3, 7);
+    const lo2 = i32x4.shuffle(c, d, 0, 4, 1, 5), hi2 = i32x4.shuffle(c, d, 2, 6, 3, 7);
+    v128.store(out, swap(i64x2.shuffle(lo, lo2, 0, 2)), ${16 * half});
+    v128.store(out, swap(i64x2.shuffle(lo, lo2, 1, 3)), ${32 + 16 * half});
+    v128.store(out, swap(i64x2.shuffle(hi, hi2, 0, 2)), ${64 + 16 * half});
+    v128.store(out, swap(i64x2.shuffle(hi, hi2, 1, 3)), ${96 + 16 * half});
+  }`,
+  )
+  .join('\n')}
+}
+
+// Four messages \`stride\` bytes apart (0: the same four times). Reads all before it writes.
+function group(p: usize, stride: usize, bytes: usize, prefix: i32, out: usize): void {
+  reset();
+  let at: usize = 0, staged: usize = 0;
+  if (prefix >= 0) {
+    for (let l: usize = 0; l < 4; l++) store<u8>(STAGE + 128 * l, prefix);
+    if (bytes >= 63) {
+      for (let l: usize = 0; l < 4; l++) memory.copy(STAGE + 128 * l + 1, p + l * stride, 63);
+      compress(STAGE, 128);
+      at = 63;
+    } else {
+      staged = 1;
+    }
+  }
+  for (; bytes - at >= 64; at += 64) compress(p + at, stride);
+  const end = staged + bytes - at;
+  const blocks: usize = end + 9 <= 64 ? 1 : 2;
+  const bits = bswap<u64>(<u64>(bytes + usize(prefix >= 0)) << 3);
+  for (let l: usize = 0; l < 4; l++) {
+    const stage = STAGE + 128 * l;
+    memory.copy(stage + staged, p + l * stride + at, bytes - at);
+    store<u8>(stage + end, 0x80);
+    memory.fill(stage + end + 1, 0, 64 * blocks - 8 - end - 1);
+    store<u64>(stage + 64 * blocks - 8, bits);
+  }
+  compress(STAGE, 128);
+  if (blocks == 2) compress(STAGE + 64, 128);
+  finish(out);
+}
+
+export function many(input: usize, bytes: usize, count: usize, prefix: i32, out: usize): void {
+  let i: usize = 0;
+  for (; i + 4 <= count; i += 4) group(input + i * bytes, bytes, bytes, prefix, out + 32 * i);
+  for (; i < count; i++) {
+    group(input + i * bytes, 0, bytes, prefix, SPARE);
+    memory.copy(out + 32 * i, SPARE, 32);
+  }
+}
+
+export function pairs(input: usize, count: usize, out: usize): void {
+  let i: usize = 0;
+  for (; i + 4 <= count; i += 4) {
+    reset();
+    compress(input + 64 * i, 64);
+    compressPad64();
+    finish(out + 32 * i);
+  }
+  if (i < count) many(input + 64 * i, 64, count - i, -1, out + 32 * i);
+}
+
+export function heapBase(): usize {
+  return __heap_base;
+}
+`;
+}
+
+/** Scratch, 1 MiB of input and 1 MiB of output. */
+export const sha256Module: WasmModuleSource = {
+  name: 'sha256',
+  pages: 33,
+  builds: ['strict'],
+  source: sha256Source,
+};
