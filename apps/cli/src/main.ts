@@ -10,6 +10,7 @@ import { get } from './verbs/get.ts';
 import { cost, stat, verify } from './verbs/inspect.ts';
 import { kv } from './verbs/kv.ts';
 import { ls } from './verbs/ls.ts';
+import { mine } from './verbs/mine.ts';
 import { bench, devnet } from './verbs/processes.ts';
 import { put } from './verbs/put.ts';
 import { wallet } from './verbs/wallet.ts';
@@ -26,6 +27,7 @@ const VERBS: readonly Verb[] = [
   verify,
   cost,
   wallet,
+  mine,
   devnet,
   doctor,
   bench,

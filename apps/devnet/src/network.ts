@@ -24,6 +24,8 @@ import { Supervised } from './processes/supervised.ts';
 /** The well-known development mnemonic; these keys are worth nothing anywhere else. */
 const MNEMONIC = 'test test test test test test test test test test test junk';
 const ACCOUNTS = 5;
+/** Storage nodes at most: full ones and one for each part. */
+const MINERS_MAX = 32;
 
 export type RunningNetwork = AsyncDisposable & {
   file: DevnetFile;
@@ -70,13 +72,15 @@ export async function startNetwork(
     stateFile: join(dir, 'chain.json'),
     logDir,
     mnemonic: MNEMONIC,
+    accounts: ACCOUNTS + MINERS_MAX,
   });
   stack.defer(() => chain.child.stop());
   // Without its chain a network is nothing: it is never started again, and its end is the end of all.
   void chain.child.exit.then((reason) => {
     if (!isStopping) deps.onExit('chain', reason);
   });
-  const accounts = writeKeys(join(dir, 'keys'));
+  const keys = join(dir, 'keys');
+  const accounts = writeKeys(keys, { first: 0, count: ACCOUNTS, prefix: '' });
   const deployment = await deployOnce(dir, chain.rpcUrl, accounts[0]!.privateKey);
   await setBlockTime(chain.rpcUrl, DEVNET.blockTimeMs);
 
@@ -97,6 +101,9 @@ export async function startNetwork(
 
   const shards = shardPlan(options.nodes, options.shards);
   deps.say(`starting ${shards.length} storage nodes`);
+  const miners = options.mine
+    ? writeKeys(keys, { first: ACCOUNTS, count: shards.length, prefix: 'miner-' })
+    : [];
   const ports: { rpc: number; admin: number; p2p: number }[] = [];
   for (let i = 0; i < shards.length; i++) {
     ports.push({
@@ -123,6 +130,7 @@ export async function startNetwork(
           rpcPort,
           adminPort,
           p2pPort,
+          mineKeyFile: miners[i]?.privateKeyFile,
           bootPorts: ports.slice(0, Math.min(i, BOOT_NODES)).map(({ p2p }) => p2p),
         },
         { dir, logDir, rpcUrl: chain.rpcUrl, deployment },
@@ -207,13 +215,16 @@ async function deployOnce(dir: string, rpcUrl: string, privateKey: Hex): Promise
   return deployment;
 }
 
-/** Key files of the development accounts, readable by their owner only. */
-function writeKeys(dir: string): { address: string; privateKey: Hex; privateKeyFile: string }[] {
+/** Key files `<prefix><index>.key` of development accounts, readable by their owner only. */
+function writeKeys(
+  dir: string,
+  which: { first: number; count: number; prefix: string },
+): { address: string; privateKey: Hex; privateKeyFile: string }[] {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  return Array.from({ length: ACCOUNTS }, (_, addressIndex) => {
-    const account = mnemonicToAccount(MNEMONIC, { addressIndex });
+  return Array.from({ length: which.count }, (_, i) => {
+    const account = mnemonicToAccount(MNEMONIC, { addressIndex: which.first + i });
     const privateKey = `0x${Buffer.from(account.getHdKey().privateKey!).toString('hex')}` as Hex;
-    const privateKeyFile = join(dir, `${addressIndex}.key`);
+    const privateKeyFile = join(dir, `${which.prefix}${i}.key`);
     writeFileSync(privateKeyFile, `${privateKey}\n`, { mode: 0o600 });
     return { address: parseAddress(account.address), privateKey, privateKeyFile };
   });

@@ -13,11 +13,14 @@ export type DevnetOptions = {
   /** Start a child again when it dies. */
   restart: boolean;
   stop: boolean;
+  /** Storage nodes mine with a twentieth of a core each. */
+  mine: boolean;
   once: boolean;
   json: boolean;
 };
 
-const USAGE = 'usage: devnet [--fresh] [--dir DIR] [--nodes N] [--shards S] [--restart] [--stop]';
+const USAGE =
+  'usage: devnet [--fresh] [--dir DIR] [--nodes N] [--shards S] [--no-mine] [--restart] [--stop]';
 
 /** Throws `CONFIG_FLAG`. */
 export function parseDevnetOptions(argv: readonly string[]): DevnetOptions {
@@ -37,13 +40,20 @@ export function parseDevnetOptions(argv: readonly string[]): DevnetOptions {
         shards: { type: 'string', default: '2' },
         restart: { type: 'boolean', default: false },
         stop: { type: 'boolean', default: false },
+        'no-mine': { type: 'boolean', default: false },
         once: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
       },
     });
     const shards = count(values.shards, 'shards', 16);
     if (!isPowerOfTwo(shards)) throw flagError('--shards takes a power of two');
-    return { ...values, dir: resolve(values.dir), nodes: count(values.nodes, 'nodes', 16), shards };
+    return {
+      ...values,
+      dir: resolve(values.dir),
+      nodes: count(values.nodes, 'nodes', 16),
+      shards,
+      mine: !values['no-mine'],
+    };
   } catch (error) {
     if (error instanceof CodedError) throw error;
     throw flagError(error instanceof Error ? error.message.split('\n')[0]! : String(error));

@@ -1,6 +1,7 @@
 // `npm start`: a network, a real file on it, the file back and verified, a screenful that says so; then it stays up.
 import { enableCompileCache } from 'node:module';
 import { parseDevnetOptions } from './options.ts';
+import { tellAnswers } from './story/answers.ts';
 import { storeFirstFile } from './story/first-file.ts';
 import { storeFirstKey } from './story/first-key.ts';
 import { screen } from './story/screen.ts';
@@ -26,6 +27,7 @@ try {
       const verifiedMs = Math.round(performance.now() - started);
       if (!json) {
         console.log(screen(options.dir, network, { file: first, key, upMs }));
+        void tellAnswers(network, say);
         return;
       }
       console.log(

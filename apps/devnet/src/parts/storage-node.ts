@@ -20,6 +20,8 @@ export type StorageNodeSpec = {
   rpcPort: number;
   adminPort: number;
   p2pPort: number;
+  /** Key to mine with; without it the node does not. */
+  mineKeyFile?: string | undefined;
   /** Ports of peers to connect to. */
   bootPorts: readonly number[];
 };
@@ -56,6 +58,15 @@ export function storageNodeProcess(
       ...(bootNodes.length > 0 ? ['--boot-nodes', bootNodes.join(',')] : []),
       '--allow-private-addresses',
       ...['--hash-threads', '1'],
+      ...(spec.mineKeyFile && deployment.contracts.mine
+        ? [
+            ...['--mine-key-file', spec.mineKeyFile],
+            ...['--mine-contract-address', deployment.contracts.mine],
+            ...['--mine-cpu', '5'],
+            ...['--mine-threads', '1'],
+            ...['--mine-query-ms', '1000'],
+          ]
+        : []),
       ...['--segments-per-volume', '256'],
     ],
   });

@@ -29,6 +29,8 @@ export async function startChain(options: {
   stateFile: string;
   logDir: string;
   mnemonic: string;
+  /** Accounts of the mnemonic that start with money. */
+  accounts: number;
 }): Promise<ChainProcess> {
   const child = await Child.start({
     name: 'chain',
@@ -44,6 +46,9 @@ export async function startChain(options: {
       '1',
       '--hardfork',
       'prague',
+      // One for each storage node that mines, after those that people use.
+      '--accounts',
+      String(options.accounts),
       '--mnemonic',
       options.mnemonic,
       '--state',

@@ -32,6 +32,7 @@ Type in a second terminal:
   npx cairn get ${file.root} -o copy.tar
   npx cairn stat ${file.root}
   npx cairn kv set hello you; npx cairn kv get hello
+  npx cairn mine status            what each node's miner does and has earned
   npx cairn doctor
   curl -O ${network.indexerUrl}/file/${file.root}
 
