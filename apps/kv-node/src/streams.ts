@@ -24,8 +24,8 @@ export function applyConfiguredStreams(
       { streams: fresh.length },
       'the configuration has new streams: replaying from the start',
     );
-  state.db.transaction(() => {
+  state.transaction(() => {
     if (isRestart) state.reset();
     for (const id of fresh) state.streams.add(id, 0, 'config');
-  })();
+  });
 }

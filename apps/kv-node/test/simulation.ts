@@ -115,7 +115,7 @@ export class SimNode {
     this.#replayer = new Replayer(
       {
         state: this.state,
-        clock: systemClock,
+        clock: { ...systemClock, sleep: async () => {} }, // nothing is gained by waiting here
         log: silentLogger,
         onApplied: () => {},
         fetcher: {

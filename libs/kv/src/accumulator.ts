@@ -31,18 +31,36 @@ const CONTROL_LEAF_BYTES = 114;
 /** A longer value is hashed in parts: keccak of the hashes of its parts. */
 export const VALUE_HASH_PART_BYTES = 65_536;
 
-/** What a leaf says of a value of `size` bytes; `read` gives bytes [start, end) of it. */
-export function valueHash(
-  hasher: Pick<Kernels, 'keccak256'>,
-  size: number,
-  read: (start: number, end: number) => Uint8Array,
-): Uint8Array {
-  if (size <= VALUE_HASH_PART_BYTES) return hasher.keccak256(read(0, size));
-  const hashes: Uint8Array[] = [];
-  for (let at = 0; at < size; at += VALUE_HASH_PART_BYTES)
-    hashes.push(hasher.keccak256(read(at, Math.min(size, at + VALUE_HASH_PART_BYTES))));
-  return hasher.keccak256(concatBytes(...hashes));
+/** What leaves say of values: `read(i, start, end)` gives bytes of value `i`, which has `sizes[i]` of them. */
+export function valueHashes(
+  hasher: Hasher,
+  sizes: readonly number[],
+  read: (index: number, start: number, end: number) => Uint8Array,
+): Uint8Array[] {
+  const short: number[] = [];
+  const out: Uint8Array[] = new Array(sizes.length);
+  for (const [i, size] of sizes.entries()) {
+    if (size <= VALUE_HASH_PART_BYTES) {
+      short.push(i);
+      continue;
+    }
+    const parts: Uint8Array[] = [];
+    for (let at = 0; at < size; at += VALUE_HASH_PART_BYTES)
+      parts.push(hasher.keccak256(read(i, at, Math.min(size, at + VALUE_HASH_PART_BYTES))));
+    out[i] = hasher.keccak256(concatBytes(...parts));
+  }
+  // A few hundred at a time: long values are not all in memory at once.
+  for (let first = 0; first < short.length; first += VALUES_AT_ONCE) {
+    const group = short.slice(first, first + VALUES_AT_ONCE);
+    const hashes = hashAll(
+      hasher,
+      group.map((i) => read(i, 0, sizes[i]!)),
+    );
+    for (const [at, i] of group.entries()) out[i] = hashes[at]!;
+  }
+  return out;
 }
+const VALUES_AT_ONCE = 256;
 
 /** Hashes of a batch's entries in one stream, in their canonical order; 32 bytes each. */
 export function batchLeaves(
@@ -60,11 +78,15 @@ export function batchLeaves(
   new DataView(head.buffer).setBigUint64(33, BigInt(batch.version));
   const preimages = new Uint8Array(VALUE_LEAF_BYTES * values.length);
   const sorted = values.toSorted((a, b) => compareBytes(a.key, b.key));
-  for (const [i, { key, valueHash }] of sorted.entries()) {
+  const keyHashes = hashAll(
+    hasher,
+    sorted.map(({ key }) => key),
+  );
+  for (const [i, { valueHash: hash }] of sorted.entries()) {
     const at = i * VALUE_LEAF_BYTES;
     preimages.set(head, at);
-    preimages.set(hasher.keccak256(key), at + 41);
-    preimages.set(valueHash, at + 73);
+    preimages.set(keyHashes[i]!, at + 41);
+    preimages.set(hash, at + 73);
   }
   const controlImages = new Uint8Array(CONTROL_LEAF_BYTES * controls.length);
   for (const [i, control] of controls.toSorted(compareControls).entries()) {
@@ -90,7 +112,7 @@ function compareControls(a: StreamControl, b: StreamControl): number {
   );
 }
 
-/** The accumulator with more leaves (32 bytes each); a new value. */
+/** The accumulator with more leaves (32 bytes each); a new value. Hashes whole levels at once. */
 export function appendLeaves(
   hasher: Hasher,
   state: AccumulatorState,
@@ -98,17 +120,42 @@ export function appendLeaves(
 ): AccumulatorState {
   assert(leaves.length % 32 === 0, 'leaves have 32 bytes');
   const peaks: Uint8Array[] = [];
-  for (let at = 0; at < state.peaks.length; at += 32) peaks.push(state.peaks.slice(at, at + 32));
-  let { count } = state;
-  for (let at = 0; at < leaves.length; at += 32) {
-    let node: Uint8Array = leaves.slice(at, at + 32);
-    // Equal heights merge: as many as there are trailing ones in the count. Exact below 2^53.
-    for (let rest = count; rest % 2 === 1; rest = (rest - 1) / 2)
-      node = hasher.keccak256(concatBytes(peaks.pop()!, node));
-    peaks.push(node);
-    count++;
+  let open = state.peaks.length;
+  let nodes = leaves;
+  // From the bottom up: a level is the old peak there, if the count has one, and what came up from below. Pairs go on up,
+  // one that is left over is the new peak. Exact below 2^53.
+  for (let rest = state.count; rest > 0 || nodes.length > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) {
+      open -= 32;
+      nodes = concatBytes(state.peaks.subarray(open, open + 32), nodes);
+    }
+    const paired = nodes.length - (nodes.length % 64);
+    if (nodes.length > paired) peaks.unshift(nodes.slice(paired));
+    nodes = paired > 0 ? hasher.hashPairs(nodes.subarray(0, paired)) : new Uint8Array();
   }
-  return { count, peaks: concatBytes(...peaks) };
+  return { count: state.count + leaves.length / 32, peaks: concatBytes(...peaks) };
+}
+
+/** Keccak of each item, those of equal length together; 32 bytes each, in order. */
+export function hashAll(hasher: Hasher, items: readonly Uint8Array[]): Uint8Array[] {
+  const byLength = new Map<number, number[]>();
+  for (const [i, { length }] of items.entries()) {
+    const group = byLength.get(length);
+    if (group) group.push(i);
+    else byLength.set(length, [i]);
+  }
+  const out: Uint8Array[] = new Array(items.length);
+  for (const [length, group] of byLength) {
+    if (group.length < 4 || length === 0) {
+      for (const i of group) out[i] = hasher.keccak256(items[i]!);
+      continue;
+    }
+    const joined = new Uint8Array(length * group.length);
+    for (const [at, i] of group.entries()) joined.set(items[i]!, at * length);
+    const hashes = hasher.keccak256Many(joined, length);
+    for (const [at, i] of group.entries()) out[i] = hashes.subarray(32 * at, 32 * at + 32);
+  }
+  return out;
 }
 
 /** Folded peaks: 32 zero bytes when there are none. */

@@ -6,7 +6,7 @@ import {
   LIST_ENTRIES_MAX,
   NEWEST,
 } from './constants.ts';
-import { bytesToText } from './key-text.ts';
+import { bytesToText, compareBytes } from './key-text.ts';
 import { encodeTags } from './tags.ts';
 
 export type BatchWrite = { streamId: Hash32; key: Uint8Array; value: Uint8Array };
@@ -109,6 +109,11 @@ function checkControl({ op, key, account }: BatchControl): void {
   if (key) checkKey(key);
 }
 
+function compareWrites(a: BatchWrite, b: BatchWrite): number {
+  if (a.streamId !== b.streamId) return a.streamId < b.streamId ? -1 : 1;
+  return compareBytes(a.key, b.key);
+}
+
 /** Collects a batch; a key that is set twice keeps its last value. */
 export class BatchBuilder {
   readonly #version: number;
@@ -153,7 +158,8 @@ export class BatchBuilder {
 
   /** File bytes and tags. Streams that are only read are not in the tags: a batch of reads alone has none. */
   build(): { bytes: Uint8Array; tags: Uint8Array; streamIds: Hash32[] } {
-    const writes = [...this.#writes.values()];
+    // In order, so that a node sees at once that no key stands twice.
+    const writes = [...this.#writes.values()].sort(compareWrites);
     const streamIds = [
       ...new Set([...writes, ...this.#controls].map(({ streamId }) => streamId)),
     ].sort();

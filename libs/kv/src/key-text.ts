@@ -1,9 +1,9 @@
 /** Bytes as a string of one character each, to use as a map key. Exact for any bytes. */
 export function bytesToText(bytes: Uint8Array): string {
-  if (bytes.length <= 8192) return String.fromCharCode(...bytes);
+  if (bytes.length <= 8192) return String.fromCharCode.apply(null, bytes as unknown as number[]);
   let out = '';
   for (let at = 0; at < bytes.length; at += 8192)
-    out += String.fromCharCode(...bytes.subarray(at, at + 8192));
+    out += String.fromCharCode.apply(null, bytes.subarray(at, at + 8192) as unknown as number[]);
   return out;
 }
 

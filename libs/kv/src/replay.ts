@@ -10,7 +10,7 @@
 import { type Address, type Hash32, isCodedError } from '@cairn/base';
 import { BatchReader, type BatchSource, type ParsedControl, type StreamWrite } from './batch.ts';
 import { CONTROL, type ControlOp, controlGroup, NEWEST } from './constants.ts';
-import { bytesToText } from './key-text.ts';
+import { bytesToText, compareBytes } from './key-text.ts';
 import {
   canWrite,
   hasWritePermission,
@@ -106,9 +106,19 @@ function isConflict(view: StreamView, streamId: Hash32, key: Uint8Array, version
 
 /** In the order of first appearance, with the value of the last. */
 function lastOfEachKey(writes: StreamWrite[]): StreamWrite[] {
+  if (isAscending(writes)) return writes;
   const out = new Map<string, StreamWrite>();
   for (const write of writes) out.set(write.streamId + bytesToText(write.key), write);
   return out.size === writes.length ? writes : [...out.values()];
+}
+
+/** True for a sorted batch, in which no key can stand twice. */
+function isAscending(writes: readonly StreamWrite[]): boolean {
+  return writes.every((write, i) => {
+    const before = writes[i - 1];
+    if (!before || before.streamId < write.streamId) return true;
+    return before.streamId === write.streamId && compareBytes(before.key, write.key) < 0;
+  });
 }
 
 /** Whether the sender is admin is asked once a stream, not once a key. */

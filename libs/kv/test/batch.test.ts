@@ -127,7 +127,7 @@ describe('a batch file', () => {
     const reader = new BatchReader(fileLike(built.bytes));
     reader.version();
     expect(reader.reads()).toEqual([]);
-    const [first, second] = reader.writes();
+    const [second, first] = reader.writes(); // in order of key
     expect(first!.key).toEqual(long);
     expect(built.bytes.slice(first!.valueStart, first!.valueEnd)).toEqual(value);
     expect(built.bytes.slice(second!.valueStart, second!.valueEnd)).toEqual(Uint8Array.of(2));

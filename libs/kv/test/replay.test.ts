@@ -139,7 +139,7 @@ describe('permissions', () => {
       ...(account === undefined ? {} : { account }),
     });
   it.each([
-    ['grantAdmin', by(CONTROL.grantAdmin, undefined, `0x${'dd'.repeat(20)}`), [admin]],
+    ['grantAdmin', by(CONTROL.grantAdmin, undefined, `0x${'dd'.repeat(20)}` as Address), [admin]],
     ['renounceAdmin', by(CONTROL.renounceAdmin), [admin, writer, other]],
     ['setKeySpecial', by(CONTROL.setKeySpecial, 'k'), [admin]],
     ['setKeyNormal', by(CONTROL.setKeyNormal, 'v'), [admin]],

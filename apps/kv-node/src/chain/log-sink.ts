@@ -49,7 +49,7 @@ export class KvLogSink implements LogSink {
       // A stream may have been added while the chain was asked: look again before anything is written.
       const found = this.#watched(batch.submissions);
       if (found.some(({ submission }) => !senders.has(submission.txHash))) continue;
-      state.db.transaction(() => {
+      state.transaction(() => {
         const first = batch.submissions[0];
         if (first) state.log.noteFirstSeq(first.seq);
         for (const { submission, streamIds } of found)
@@ -64,7 +64,7 @@ export class KvLogSink implements LogSink {
             block: submission.blockNumber,
           });
         state.log.addBlocks(this.#withNextSeq(batch));
-      })();
+      });
       onPending();
       return;
     }
@@ -72,11 +72,11 @@ export class KvLogSink implements LogSink {
 
   async revert(block: BlockRef | undefined): Promise<void> {
     const { state, log, onReverted } = this.#deps;
-    const seq = state.db.transaction(() => {
+    const seq = state.transaction(() => {
       const from = state.log.revert(block?.number ?? -1);
       state.revertFrom(from);
       return from;
-    })();
+    });
     log.warn({ fromSeq: seq, toBlock: block?.number ?? null }, 'batches reverted');
     onReverted(seq);
   }

@@ -162,7 +162,7 @@ export class Replayer {
     const { state, onApplied, onBatch } = this.#deps;
     const decided: { fetch: Fetch | undefined; result: string; keys: number }[] = [];
     let bytes = 0;
-    state.db.transaction(() => {
+    state.transaction(() => {
       for (const batch of pending) {
         const fetch = this.#fetches.get(batch.seq);
         if (fetch && fetch.result === undefined) break;
@@ -179,7 +179,7 @@ export class Replayer {
           keys: outcome.kind === 'commit' ? outcome.writes.length : 0,
         });
       }
-    })();
+    });
     for (const { fetch, result, keys } of decided) {
       if (fetch) {
         this.#fetches.delete(fetch.batch.seq);
@@ -192,9 +192,11 @@ export class Replayer {
 
   #replay(batch: PendingBatch, fetched: Fetch['result']): ReplayOutcome {
     const view = this.#deps.state.viewBefore(batch.seq);
-    if (isSenderRefused(view, batch.sender, batch.streamIds))
-      return { kind: 'refused', result: RESULT.senderNoPermission };
-    if (typeof fetched !== 'object') return { kind: 'refused', result: RESULT.downloadFailed };
+    if (typeof fetched !== 'object') {
+      const isRefused = isSenderRefused(view, batch.sender, batch.streamIds);
+      const result = isRefused ? RESULT.senderNoPermission : RESULT.downloadFailed;
+      return { kind: 'refused', result };
+    }
     const { source: data, headerBytes } = fetched;
     const { sender, streamIds } = batch;
     return replayBatch(view, { sender, streamIds, data, headerBytes });

@@ -5,9 +5,11 @@
 import { type Address, CodedError, concatBytes, type Hash32, hexToBytes } from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
 import {
+  type AccumulatorState,
   appendLeaves,
   type BatchSource,
   batchLeaves,
+  CONTROL,
   type ControlGroup,
   type ControlOp,
   NEWEST,
@@ -20,7 +22,7 @@ import {
   stateRoot,
   streamRoot,
   type ValueEntry,
-  valueHash,
+  valueHashes,
 } from '@cairn/kv';
 import type { Database } from '@cairn/store';
 import { BatchTable, type Change } from './batch-table.ts';
@@ -32,6 +34,8 @@ import { ValueTable } from './value-table.ts';
 
 /** Rows that one slice of a purge removes. */
 const PURGE_ROWS = 2000;
+/** Role questions remembered. */
+const ROLES_CACHED_MAX = 10_000;
 const STREAM_TABLES = ['live', 'value', 'value_part', 'control', 'root'] as const;
 
 export class KvState {
@@ -43,6 +47,9 @@ export class KvState {
   readonly batches: BatchTable;
   readonly roots: RootTable;
   readonly #kernels: Kernels;
+  /** Newest role operations and accumulators, asked at every batch and changed by few. */
+  readonly #newestOps = new Map<string, ControlOp | undefined>();
+  readonly #newestRoots = new Map<number, AccumulatorState>();
 
   constructor(db: Database, kernels: Kernels, options: { maxStreams: number }) {
     this.db = db;
@@ -83,10 +90,46 @@ export class KvState {
     };
   }
 
+  /** Runs `change` in one transaction; when it throws, nothing of it is left, here or on disk. */
+  transaction<T>(change: () => T): T {
+    try {
+      return this.db.transaction(change)();
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+  }
+
+  #forget(): void {
+    this.#newestOps.clear();
+    this.#newestRoots.clear();
+  }
+
+  /** Remembers what is asked of the newest roles until one changes. */
+  #cached(name: string, ask: () => ControlOp | undefined): ControlOp | undefined {
+    if (this.#newestOps.has(name)) return this.#newestOps.get(name);
+    if (this.#newestOps.size >= ROLES_CACHED_MAX) this.#newestOps.clear();
+    const op = ask();
+    this.#newestOps.set(name, op);
+    return op;
+  }
+
   /** What a batch at `seq` sees: everything that is applied. */
   viewBefore(seq: number): StreamView {
+    const view = this.roleView(NEWEST);
     return {
-      ...this.roleView(NEWEST),
+      ...view,
+      // A stream that has an entry stays one that has: only that is worth remembering.
+      isNew: (streamId) =>
+        this.#cached(`any ${streamId}`, () =>
+          view.isNew(streamId) ? undefined : CONTROL.grantAdmin,
+        ) === undefined,
+      newestOp: (streamId, group, key, account) =>
+        key.length > 0
+          ? view.newestOp(streamId, group, key, account)
+          : this.#cached(`${group} ${streamId} ${account}`, () =>
+              view.newestOp(streamId, group, key, account),
+            ),
       isWatched: (streamId) => this.streams.isWatchedAt(streamId, seq),
       latestVersion: (streamId, key) => this.values.latestVersion(this.streamName(streamId), key),
     };
@@ -94,47 +137,7 @@ export class KvState {
 
   /** Records the outcome of the lowest pending batch. Within a transaction. */
   applyDecided(batch: PendingBatch, outcome: ReplayOutcome, data: BatchSource | undefined): void {
-    const changes: Change[] = [];
-    if (outcome.kind === 'commit' && data) {
-      const perStream = new Map<
-        Hash32,
-        { name: number; values: ValueEntry[]; controls: StreamControl[] }
-      >();
-      const partOf = (
-        streamId: Hash32,
-      ): { name: number; values: ValueEntry[]; controls: StreamControl[] } => {
-        let part = perStream.get(streamId);
-        if (!part) {
-          part = { name: this.streamName(streamId), values: [], controls: [] };
-          perStream.set(streamId, part);
-        }
-        return part;
-      };
-      for (const [entry, write] of outcome.writes.entries()) {
-        const part = partOf(write.streamId);
-        this.values.write(data, write, { stream: part.name, version: batch.seq, entry });
-        const hash = valueHash(this.#kernels, write.valueEnd - write.valueStart, (start, end) =>
-          readPadded(data, write.valueStart + start, write.valueStart + end),
-        );
-        part.values.push({ key: write.key, valueHash: hash });
-        changes.push({ stream: part.name, key: write.key });
-      }
-      for (const [entry, control] of outcome.controls.entries()) {
-        const part = partOf(control.streamId);
-        this.controls.add(part.name, batch.seq, entry, control);
-        part.controls.push(control);
-      }
-      for (const [streamId, { name, values, controls }] of perStream) {
-        const leaves = batchLeaves(this.#kernels, {
-          streamId,
-          version: batch.seq,
-          values,
-          controls,
-        });
-        const before = this.roots.at(name, NEWEST);
-        this.roots.add(name, batch.seq, appendLeaves(this.#kernels, before, leaves));
-      }
-    }
+    const changes = outcome.kind === 'commit' && data ? this.#commit(batch.seq, outcome, data) : [];
     this.batches.add({
       seq: batch.seq,
       result: outcome.kind === 'commit' ? RESULT.commit : outcome.result,
@@ -146,8 +149,48 @@ export class KvState {
     this.log.removePending(batch.seq);
   }
 
+  #commit(
+    version: number,
+    { writes, controls }: Extract<ReplayOutcome, { kind: 'commit' }>,
+    data: BatchSource,
+  ): Change[] {
+    const parts = new Map<Hash32, { values: ValueEntry[]; controls: StreamControl[] }>();
+    const partOf = (streamId: Hash32): { values: ValueEntry[]; controls: StreamControl[] } => {
+      const part = parts.get(streamId) ?? { values: [], controls: [] };
+      parts.set(streamId, part);
+      return part;
+    };
+    const hashes = valueHashes(
+      this.#kernels,
+      writes.map(({ valueStart, valueEnd }) => valueEnd - valueStart),
+      (i, start, end) =>
+        readPadded(data, writes[i]!.valueStart + start, writes[i]!.valueStart + end),
+    );
+    const changes = writes.map((write, entry) => {
+      const stream = this.streamName(write.streamId);
+      this.values.write(data, write, { stream, version, entry });
+      partOf(write.streamId).values.push({ key: write.key, valueHash: hashes[entry]! });
+      return { stream, key: write.key };
+    });
+    for (const [entry, control] of controls.entries()) {
+      this.controls.add(this.streamName(control.streamId), version, entry, control);
+      partOf(control.streamId).controls.push(control);
+    }
+    if (controls.length > 0) this.#newestOps.clear();
+    for (const [streamId, part] of parts) {
+      const stream = this.streamName(streamId);
+      const leaves = batchLeaves(this.#kernels, { streamId, version, ...part });
+      const before = this.#newestRoots.get(stream) ?? this.roots.at(stream, NEWEST);
+      const after = appendLeaves(this.#kernels, before, leaves);
+      this.roots.add(stream, version, after);
+      this.#newestRoots.set(stream, after);
+    }
+    return changes;
+  }
+
   /** Undoes every batch from `seq` on. Within a transaction. */
   revertFrom(seq: number): void {
+    this.#forget();
     const named = new Set<number>();
     for (const { changes, streamIds } of this.batches.from(seq)) {
       for (const { stream, key } of changes) this.values.revert(stream, key, seq);
@@ -166,20 +209,22 @@ export class KvState {
 
   /** Forgets all that was replayed, and the log, so that everything is replayed from the start. */
   reset(): void {
-    this.db.transaction(() => {
+    this.#forget();
+    this.transaction(() => {
       for (const table of [...STREAM_TABLES, 'batch']) this.db.exec(`DELETE FROM ${table}`);
       this.log.reset();
       this.streams.watchAllFromStart();
-    })();
+    });
   }
 
   /** Stops watching a stream. Its rows go by and by with `purge`. */
   drop(streamId: Hash32): boolean {
-    return this.db.transaction(() => {
+    this.#forget();
+    return this.transaction(() => {
       // A batch is applied as a whole or not at all: what names the stream and waits is not of this node any more.
       this.log.removePendingOf(streamId);
       return this.streams.drop(streamId);
-    })();
+    });
   }
 
   /** Removes one slice of a dropped stream's rows; false when none is left. */

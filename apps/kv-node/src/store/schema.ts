@@ -9,7 +9,7 @@
  *   batch        seq → result, …       every decided batch, with the keys that it wrote (for reorgs and watchers)
  *   value        (stream, key, version) → size and bytes up to INLINE_BYTES; nothing is ever updated in place
  *   value_part   (stream, version, entry, part) → PART_BYTES of a longer value; `entry` is value.entry
- *   live         (stream, key) → version of keys that are not deleted now: iteration at the newest version
+ *   live         (stream, key) of keys that are not deleted now: iteration at the newest version
  *   control      (stream, version, entry) → one role operation
  *   root         (stream, version) → accumulator after the batch (libs/kv accumulator.ts)
  *
@@ -67,7 +67,6 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE live (
     stream INTEGER NOT NULL,
     key BLOB NOT NULL,
-    version INTEGER NOT NULL,
     PRIMARY KEY (stream, key)
   ) WITHOUT ROWID, STRICT;
   CREATE TABLE control (

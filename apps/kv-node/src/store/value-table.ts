@@ -40,11 +40,11 @@ export class ValueTable {
     this.#parts = db.prepare(
       'SELECT part, data FROM value_part WHERE stream = ? AND version = ? AND entry = ? AND part BETWEEN ? AND ? ORDER BY part',
     );
-    this.#live = db.prepare('INSERT OR REPLACE INTO live VALUES (?, ?, ?)');
+    this.#live = db.prepare('INSERT OR IGNORE INTO live VALUES (?, ?)');
     this.#kill = db.prepare('DELETE FROM live WHERE stream = ? AND key = ?');
     const step = (table: string, compare: string, order: string): Statement =>
       db.prepare(
-        `SELECT key, version FROM ${table} WHERE stream = ? AND key ${compare} ? ORDER BY key ${order} LIMIT 1`,
+        `SELECT key FROM ${table} WHERE stream = ? AND key ${compare} ? ORDER BY key ${order} LIMIT 1`,
       );
     const both = (table: string, sign: string, order: string): [Statement, Statement] => [
       step(table, sign, order),
@@ -138,7 +138,7 @@ export class ValueTable {
       const bytes = readPadded(source, start, Math.min(valueEnd, start + PART_BYTES));
       this.#insertPart.run(stream, version, entry, part, bytes);
     }
-    if (size > 0) this.#live.run(stream, key, version);
+    if (size > 0) this.#live.run(stream, key);
     else this.#kill.run(stream, key);
   }
 
@@ -148,7 +148,7 @@ export class ValueTable {
       .prepare('DELETE FROM value WHERE stream = ? AND key = ? AND version >= ?')
       .run(stream, key, seq);
     const row = this.#latest.get(stream, key) as { version: number; size: number } | undefined;
-    if (row && row.size > 0) this.#live.run(stream, key, row.version);
+    if (row && row.size > 0) this.#live.run(stream, key);
     else this.#kill.run(stream, key);
   }
 
