@@ -8,7 +8,7 @@ export * from './kv/errors.ts';
 export * from './kv/kv.ts';
 export type { KvEntry, KvVersion, ListOptions, ReadOptions } from './kv/reads.ts';
 export type { KvTransaction, TransactionOptions, TransactionResult } from './kv/transaction.ts';
-export type { KvEvent, WatchOptions } from './kv/watch.ts';
+export * from './kv/watch.ts';
 export * from './nodes.ts';
 export * from './source.ts';
 export * from './upload.ts';
