@@ -2,7 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorMessage, type Hex, hexToBytes, type Logger, Loop, systemClock } from '@cairn/base';
+import {
+  CodedError,
+  errorMessage,
+  type Hex,
+  hexToBytes,
+  type Logger,
+  Loop,
+  systemClock,
+} from '@cairn/base';
 import { createChainReader, LogFollower } from '@cairn/chain';
 import { loadNodeKernels } from '@cairn/kernels/node';
 import { createHttpTransport, HttpServer } from '@cairn/rpc/node';
@@ -60,13 +68,19 @@ export async function startKvNode(
   });
   const fetcher =
     deps.fetcher ??
-    new SdkFetcher({ kernels, directory }, {
-      spoolDir: join(config.dataDir, 'spool'),
-      maxBatchBytes: config.maxBatchBytes,
-      timeoutMs: config.downloadTimeoutMs,
-      encryptionKey: config.encryptionKeyFile && hexToBytes(readKey(config.encryptionKeyFile)),
-      walletKey: config.walletKeyFile && readKey(config.walletKeyFile),
-    } as ConstructorParameters<typeof SdkFetcher>[1]);
+    new SdkFetcher(
+      { kernels, directory },
+      {
+        spoolDir: join(config.dataDir, 'spool'),
+        maxBatchBytes: config.maxBatchBytes,
+        timeoutMs: config.downloadTimeoutMs,
+        encryptionKey:
+          config.encryptionKeyFile === undefined
+            ? undefined
+            : hexToBytes(readKey(config.encryptionKeyFile)),
+        walletKey: config.walletKeyFile === undefined ? undefined : readKey(config.walletKeyFile),
+      },
+    );
   const feed = new Feed(state, { maxWatchers: config.maxWatchers });
   const replayer = new Replayer(
     {
@@ -171,6 +185,7 @@ export async function startKvNode(
   stack.defer(() => server.stop());
   await adminServer.start();
   stack.defer(() => adminServer.stop(500));
+  stack.defer(() => feed.close());
   replayer.start();
   stack.defer(() => replayer.stop());
   purge.start();
@@ -200,8 +215,18 @@ export async function startKvNode(
   return { url: server.url, adminUrl: adminServer.url, stop, [Symbol.asyncDispose]: stop };
 }
 
-/** 64 hex digits in a file, with or without 0x: no key is ever on a command line. */
+/** 64 hex digits in a file, with or without 0x: no key is ever on a command line. Throws `CONFIG_KEY_FILE`. */
 function readKey(path: string): Hex {
-  const text = readFileSync(path, 'utf8').trim();
-  return (text.startsWith('0x') ? text : `0x${text}`) as Hex;
+  let text = '';
+  try {
+    text = readFileSync(path, 'utf8').trim().replace(/^0x/, '');
+  } catch {
+    // said below, with what was expected
+  }
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return `0x${text}`;
+  throw new CodedError({
+    code: 'CONFIG_KEY_FILE',
+    kind: 'invalid',
+    message: `${path} does not hold a key (64 hex digits)`,
+  });
 }

@@ -27,6 +27,7 @@ export class Feed {
   readonly #state: KvState;
   readonly #options: Required<FeedOptions>;
   readonly #watchers = new Set<Watcher>();
+  #isClosed = false;
 
   constructor(state: KvState, options: FeedOptions) {
     this.#state = state;
@@ -40,6 +41,12 @@ export class Feed {
   /** More batches are decided. */
   wake(): void {
     for (const watcher of this.#watchers) watcher.wake();
+  }
+
+  /** Ends every watcher; they come back to the next node under this address. */
+  close(): void {
+    this.#isClosed = true;
+    this.wake();
   }
 
   reverted(seq: number): void {
@@ -90,7 +97,7 @@ export class Feed {
     const watcher: Watcher = { cursor: start, revertedTo: undefined, wake: () => {} };
     this.#watchers.add(watcher);
     try {
-      while (!signal.aborted) {
+      while (!signal.aborted && !this.#isClosed) {
         const woken = new Promise<'woken'>((resolve) => {
           watcher.wake = () => resolve('woken');
         });

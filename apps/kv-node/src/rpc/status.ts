@@ -1,6 +1,5 @@
 // How far replay is, what became of a batch, and what the state comes to.
 import { bytesToHex, CodedError } from '@cairn/base';
-import { NEWEST } from '@cairn/kv';
 import type { RpcMethod } from '@cairn/rpc';
 import type { Replayer } from '../replay/replayer.ts';
 import type { KvState } from '../store/kv-state.ts';
@@ -26,15 +25,15 @@ export function statusMethods(deps: {
     kv_getStateRoot: ([id, at]) => {
       const applied = state.log.applied();
       const version = at === undefined || at === null ? applied - 1 : parseSeq(at);
-      if (version >= applied)
+      if (version < 0 || version >= applied)
         throw new CodedError({
           code: 'KV_NOT_APPLIED',
           kind: 'not_ready',
-          message: `txSeq ${version} is not decided yet, this node is at ${applied}`,
+          message: `txSeq ${Math.max(0, version)} is not decided yet, this node is at ${applied}`,
         });
       if (id === undefined || id === null)
         return { txSeq: version, root: bytesToHex(state.stateRootAt(version)) };
-      const { count, root } = state.streamRootAt(parseStreamId(id), Math.min(version, NEWEST));
+      const { count, root } = state.streamRootAt(parseStreamId(id), version);
       return { txSeq: version, root: bytesToHex(root), count };
     },
     /** Ours: what replay waits for, null when it does not wait. */

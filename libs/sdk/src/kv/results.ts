@@ -16,7 +16,7 @@ export class Results {
   readonly #options: ResultOptions;
   readonly #clock: Clock;
   readonly #waiting = new Map<number, Waiting>();
-  #polling: Promise<void> | undefined;
+  #isPolling = false;
 
   constructor(node: KvNodeClient, options: ResultOptions) {
     this.#node = node;
@@ -29,13 +29,12 @@ export class Results {
     return new Promise((resolve, reject) => {
       const deadline = this.#clock.monotonic() + this.#options.timeoutMs;
       this.#waiting.set(txSeq, { resolve, reject, deadline });
-      this.#polling ??= this.#poll().finally(() => {
-        this.#polling = undefined;
-      });
+      if (!this.#isPolling) void this.#poll();
     });
   }
 
   async #poll(): Promise<void> {
+    this.#isPolling = true;
     while (this.#waiting.size > 0) {
       try {
         await this.#look();
@@ -46,6 +45,8 @@ export class Results {
       this.#expire(undefined);
       if (this.#waiting.size > 0) await this.#clock.sleep(this.#options.pollMs);
     }
+    // In the same turn as the last look at the list: who comes now starts a new poll.
+    this.#isPolling = false;
   }
 
   async #look(): Promise<void> {
