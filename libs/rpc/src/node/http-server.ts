@@ -103,6 +103,10 @@ export class HttpServer {
       this.#server.once('error', onError);
       this.#server.listen({ host, port, backlog: 1024 }, () => {
         this.#server.off('error', onError);
+        // A connection that could not be taken (no file descriptors left) is no end of those that were.
+        this.#server.on('error', (error) =>
+          this.#deps.log.warn({ error: errorMessage(error) }, 'a connection was not accepted'),
+        );
         resolve();
       });
     });
