@@ -105,3 +105,24 @@ describe('a reorg that gives a place to another file', () => {
     expect(segments.presentSectors(Math.floor(twin.startSector / 1024))).toBe(0);
   });
 });
+
+describe('two submissions of one root', () => {
+  it('with different sizes are different files: neither is completed by the other', async () => {
+    // 18 sectors of which the last is zero, and the 17 before it: same padding, same root.
+    const short = place(patternBytes(17 * 256, 5), 1);
+    const long = place(Uint8Array.from([...patternBytes(17 * 256, 5), ...new Uint8Array(256)]), 2);
+    expect(short.root).toBe(long.root);
+    await segments.write([
+      {
+        segmentIndex: Math.floor(short.startSector / 1024),
+        startSector: short.startSector % 1024,
+        data: patternBytes(17 * 256, 5),
+      },
+    ]);
+    await files.settle(short);
+    await files.settle(long);
+    expect(database.submissions.bySeq(short.seq)?.state).toBe(STATE.finalized);
+    expect(database.submissions.bySeq(long.seq)?.state).toBe(STATE.receiving);
+    expect([...files.missing(long)]).toEqual([0]);
+  });
+});

@@ -99,7 +99,7 @@ export class Files {
       if (this.#open(file).size === 0) return this.#finalize(file);
       const twin = this.#deps.database.submissions
         .allByRoot(file.root)
-        .find((s) => s.state === STATE.finalized);
+        .find((s) => s.state === STATE.finalized && isTwin(s, file));
       if (twin) await this.#copy(twin, file);
     });
   }
@@ -161,7 +161,7 @@ export class Files {
     this.#deps.log.info({ txSeq: file.seq, root: file.root, bytes: file.size }, 'file finalized');
     this.#deps.onFinalized?.(file);
     for (const other of submissions.allByRoot(file.root)) {
-      if (other.state === STATE.receiving) await this.#copy(file, other);
+      if (other.state === STATE.receiving && isTwin(other, file)) await this.#copy(file, other);
     }
   }
 
@@ -187,6 +187,11 @@ export class Files {
       await this.stored(to, index);
     }
   }
+}
+
+/** Whether the bytes are the same: a root leaves open how many of the zeros at the end belong to the file. */
+function isTwin(a: StoredSubmission, b: StoredSubmission): boolean {
+  return a.root === b.root && a.size === b.size;
 }
 
 function isSame(a: StoredSubmission, b: StoredSubmission): boolean {
