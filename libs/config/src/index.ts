@@ -1,2 +1,3 @@
+export * from './key-file.ts';
 export * from './load.ts';
 export * from './secret.ts';

@@ -215,6 +215,10 @@ export function createDaReader(options: DaReaderOptions): DaReader {
     contracts,
     parameters,
     head: () => guard(async () => toBlock(await client.getBlock())),
+    finalized: () =>
+      guard(async () =>
+        positionFromBigint((await client.getBlock({ blockTag: 'finalized' })).number),
+      ),
     block: (number) =>
       guard(async () => {
         const raw = await client.request({

@@ -97,6 +97,8 @@ export interface DaReader {
   /** Read once. */
   parameters(): Promise<DaParameters>;
   head(): Promise<DaBlock>;
+  /** Newest block that cannot be taken back. */
+  finalized(): Promise<number>;
   block(number: number): Promise<DaBlock | undefined>;
   /** A block's header as the registry takes it; throws `CHAIN_HEADER` when it does not hash to the block's hash. */
   header(number: number): Promise<{ headerRlp: Uint8Array; mixHash: Hash32 }>;
