@@ -71,7 +71,7 @@ export const DEVNET: Preset = {
     subtaskInterval: 0,
     maxShards: 256,
     minDifficulty: 64n,
-    difficulty: 100_000n,
+    difficulty: 200_000n,
     idBondWei: 10n ** 18n,
   },
   da: {
