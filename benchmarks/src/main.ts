@@ -14,6 +14,7 @@ const SUITES: Record<string, () => Promise<{ suite: Suite }>> = {
   galois: () => import('./galois.ts'),
   kv: () => import('./kv.ts'),
   merkle: () => import('./merkle.ts'),
+  sync: () => import('./sync.ts'),
   transfer: () => import('./transfer.ts'),
 };
 

@@ -3,17 +3,7 @@
  * official SDK's upload to the same node. Data time only: what waits for a block is reported apart. Rounds are
  * interleaved; every round uploads other bytes, since equal ones would not be sent.
  */
-import {
-  closeSync,
-  createReadStream,
-  fdatasyncSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { open } from 'node:fs/promises';
-import { request } from 'node:http';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getFlowContract, StorageNode, Uploader, ZgFile } from '@0gfoundation/0g-ts-sdk';
@@ -38,7 +28,9 @@ import {
   waitFor,
 } from '@cairn/testkit';
 import { ethers } from 'ethers';
-import { type BenchRow, median, ratio, type Suite, type SuiteResult } from './harness.ts';
+import { bareGet, barePut, writeInput } from './bare-client.ts';
+import { median, ratio, type Suite, type SuiteResult } from './harness.ts';
+import { Samples, timed } from './samples.ts';
 
 const MIB = 1024 * 1024;
 const FILE_BYTES = 256 * MIB;
@@ -46,74 +38,6 @@ const FILE_BYTES = 256 * MIB;
 const SDK_BYTES = 32 * MIB;
 
 type Backend = 'wasm' | 'native';
-
-class Samples {
-  readonly #rows = new Map<string, { work: number; ms: number[] }>();
-
-  add(name: string, work: number, ms: number): void {
-    const row = this.#rows.get(name) ?? { work, ms: [] };
-    row.ms.push(ms);
-    this.#rows.set(name, row);
-  }
-
-  rows(): BenchRow[] {
-    return [...this.#rows].map(([name, { work, ms }]) => ({
-      name,
-      work,
-      p50Ms: median(ms),
-      minMs: Math.min(...ms),
-      megabytesPerSecond: work / median(ms) / 1e3,
-      clock: 'wall',
-      samplesMs: ms,
-    }));
-  }
-}
-
-async function timed(run: () => Promise<unknown>): Promise<number> {
-  const started = performance.now();
-  await run();
-  return performance.now() - started;
-}
-
-/** Writes a file whose every segment differs from earlier rounds. */
-function writeInput(path: string, base: Uint8Array, round: number): void {
-  const file = openSync(path, 'w');
-  for (let at = 0; at < base.length; at += 262_144) {
-    base[at] = round;
-    base[at + 1] = round >> 8;
-  }
-  writeSync(file, base);
-  fdatasyncSync(file);
-  closeSync(file);
-}
-
-function barePut(port: number, path: string, size: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(
-      { host: '127.0.0.1', port, path: '/in', method: 'PUT', headers: { 'content-length': size } },
-      (answer) => {
-        answer.resume().on('end', resolve);
-      },
-    );
-    outgoing.on('error', reject);
-    createReadStream(path, { highWaterMark: MIB }).pipe(outgoing);
-  });
-}
-
-async function bareGet(port: number, output: string): Promise<void> {
-  const file = await open(output, 'w');
-  await new Promise<void>((resolve, reject) => {
-    request({ host: '127.0.0.1', port, path: '/in', highWaterMark: MIB } as object, (answer) => {
-      (async () => {
-        for await (const part of answer) await file.write(part as Uint8Array);
-      })().then(resolve, reject);
-    })
-      .on('error', reject)
-      .end();
-  });
-  await file.datasync();
-  await file.close();
-}
 
 type Lane = {
   backend: Backend;

@@ -50,6 +50,7 @@ export class Scrubber {
   readonly #deps: ScrubberDeps;
   readonly #rate: RateLimit;
   readonly #loop: Loop;
+  #passBytes = 0;
 
   constructor(deps: ScrubberDeps, options: ScrubberOptions) {
     this.#deps = deps;
@@ -78,7 +79,9 @@ export class Scrubber {
   /** One pass, from where the last one stopped to the end of the log. */
   async #pass(signal: AbortSignal): Promise<void> {
     const { database } = this.#deps;
+    const started = this.#deps.clock.monotonic();
     let next = Number(database.meta(CURSOR) ?? 0);
+    this.#passBytes = 0;
     for (;;) {
       const page = database.submissions.keptFrom(next, PAGE_FILES);
       if (page.length === 0) break;
@@ -94,6 +97,9 @@ export class Scrubber {
     }
     await this.#deps.healer.settled();
     database.setMeta(CURSOR, '0');
+    if (this.#passBytes === 0) return;
+    const ms = Math.round(this.#deps.clock.monotonic() - started);
+    this.#deps.log.info({ bytes: this.#passBytes, ms }, 'scrub pass ended');
   }
 
   async #check(file: StoredSubmission, index: number, signal: AbortSignal): Promise<void> {
@@ -139,6 +145,7 @@ export class Scrubber {
       segmentRoot,
       siblings,
     });
+    this.#passBytes += data.length;
     this.#deps.onChecked?.(data.length);
     return true;
   }
