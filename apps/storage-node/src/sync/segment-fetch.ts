@@ -66,6 +66,8 @@ class SegmentFetch {
   readonly #active = new Set<Promise<void>>();
   readonly #abort = new AbortController();
   #failure: { error: unknown } | undefined;
+  /** Called when a peer became free: its answer is here, whatever still happens to the bytes. */
+  #answered: () => void = () => {};
   #progressAt: number;
 
   constructor(deps: FetchDeps, options: FetchOptions) {
@@ -144,6 +146,7 @@ class SegmentFetch {
     let stored: readonly CheckedSegment[] = [];
     try {
       const frames = await this.#deps.ask(peer, indexes, signal);
+      this.#answered();
       const checked = await this.#checked(peer, frames, signal);
       if (checked.length > 0) await this.#stored(checked);
       stored = checked;
@@ -196,7 +199,10 @@ class SegmentFetch {
     const pause = this.#deps.clock
       .sleep(POLL_MS, AbortSignal.any([signal, wake.signal]))
       .catch(() => {});
-    await Promise.race([...this.#active, pause]);
+    const answered = new Promise<void>((resolve) => {
+      this.#answered = resolve;
+    });
+    await Promise.race([...this.#active, answered, pause]);
     wake.abort();
     await pause;
   }
