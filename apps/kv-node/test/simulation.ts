@@ -167,14 +167,15 @@ export class SimNode {
     await this.#replayer.drain(new AbortController().signal);
   }
 
-  /** Replays and dies after a few hash calls, or in between; the next life goes on from the database. */
+  /** Replays and fails after a few hash calls; goes on, or dies and the next life goes on from the database. */
   async crash(): Promise<void> {
     this.#fuse = Math.floor(this.#random.next() * 12);
     await this.replay().catch((error: unknown) => {
       if (!(error instanceof Error && error.message === 'killed')) throw error;
     });
     this.#fuse = Number.POSITIVE_INFINITY;
-    this.#boot();
+    // Not every failure ends the process (a full disk does not): what it remembers must be as the database is.
+    if (this.#random.next() < 0.5) this.#boot();
   }
 
   /** Every row that two nodes must have in common. */
