@@ -96,7 +96,7 @@ abstract contract Da {
         );
         registry = DARegistry(create("DARegistry", abi.encode(p, vault, challengesAt)));
         entrance = DAEntrance(
-            (create("DAEntrance", abi.encode(p, PRICE, registryAt, challengesAt, TREASURY, ADMIN, 1 days)))
+            create("DAEntrance", abi.encode(p, PRICE, registryAt, challengesAt, TREASURY, ADMIN, 1 days))
         );
         challenges = DAChallenges(create("DAChallenges", abi.encode(p, vault, registryAt, entrance)));
         require(address(registry) == registryAt && address(challenges) == challengesAt, "wiring");

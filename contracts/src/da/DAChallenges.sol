@@ -247,6 +247,7 @@ contract DAChallenges is IDAChallenges {
     /// @notice Bond of the next challenge against `operator`: it doubles with every fourth one that is open. There is no cap on
     /// their number and no part for the member beyond its cost, or challenging oneself would be a shield.
     function bondFor(address operator) public view returns (uint256) {
+        // No overflow in practice: 256 open challenges already hold 2^63 times the base bond.
         return _baseBond(block.basefee) << (openCount[operator] / BOND_STEP);
     }
 

@@ -73,6 +73,8 @@ contract DAEntrance is IDAEntrance, Governed {
     mapping(uint256 epoch => mapping(uint256 quorum => Ledger)) private _ledgers;
     mapping(uint256 epoch => mapping(uint256 quorum => mapping(uint256 word => uint256))) private _absent;
     mapping(uint256 epoch => mapping(uint256 quorum => mapping(uint256 member => uint256))) private _forfeits;
+    /// K(blobKey, member)
+    mapping(bytes32 key => bool) private _isForfeited;
     mapping(uint256 epoch => mapping(uint256 quorum => mapping(uint256 word => uint256))) private _claims;
     mapping(address account => uint256) public credits;
     uint64 public pricePerByteSecond;
@@ -256,10 +258,7 @@ contract DAEntrance is IDAEntrance, Governed {
         uint256 claimed = _claims[epoch][quorum][member / 256];
         if (claimed & bit != 0) revert AlreadyClaimed(epoch, quorum, member);
         _claims[epoch][quorum][member / 256] = claimed | bit;
-        uint256 units = _ledgers[epoch][quorum].pool - _absentUnits(epoch, quorum, member);
-        uint256 amount = units * UNIT * who.weight / who.totalWeight;
-        uint256 lost = _forfeits[epoch][quorum][member];
-        amount = amount > lost ? amount - lost : 0;
+        uint256 amount = _earned(epoch, quorum, member, who);
         emit RewardClaimed(epoch, quorum, member, who.operator, amount);
         credits[who.operator] += amount;
     }
@@ -274,8 +273,15 @@ contract DAEntrance is IDAEntrance, Governed {
     /// @inheritdoc IDAEntrance
     function forfeit(BlobHeader calldata header, bytes32 blobKey, uint256 member) external {
         if (msg.sender != address(challenges)) revert OnlyChallenges(msg.sender);
+        // Once per blob and member, however many of its positions failed.
+        bytes32 once = keccak256(abi.encode(blobKey, member));
+        if (_isForfeited[once]) return;
+        _isForfeited[once] = true;
         IDARegistry.Member memory who = registry.memberOf(header.epoch, header.quorum, member);
         uint256 amount = memberShare(header, who.weight, who.totalWeight);
+        // A late signer's part never left the payer: nobody gets back more than the member has earned.
+        uint256 left = _earned(header.epoch, header.quorum, member, who);
+        if (amount > left) amount = left;
         _forfeits[header.epoch][header.quorum][member] += amount;
         accounts[header.account].balance += uint96(amount);
         emit Forfeited(blobKey, member, amount);
@@ -522,6 +528,18 @@ contract DAEntrance is IDAEntrance, Governed {
     function _feeOf(BlobHeader calldata header, uint256 price) private view returns (uint256) {
         if (header.shape >= RowAssignment.SHAPES) return 0; // rejected for its shape
         return RowAssignment.rowsOf(header.shape) * header.rowSize * retentionSeconds * price;
+    }
+
+    /// What a member earned in a quorum, less what it forfeited: its share of every fee of a batch it was present in.
+    function _earned(uint256 epoch, uint256 quorum, uint256 member, IDARegistry.Member memory who)
+        private
+        view
+        returns (uint256)
+    {
+        uint256 units = _ledgers[epoch][quorum].pool - _absentUnits(epoch, quorum, member);
+        uint256 amount = units * UNIT * who.weight / who.totalWeight;
+        uint256 lost = _forfeits[epoch][quorum][member];
+        return amount > lost ? amount - lost : 0;
     }
 
     function _absentUnits(uint256 epoch, uint256 quorum, uint256 member) private view returns (uint256) {

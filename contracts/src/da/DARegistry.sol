@@ -56,11 +56,12 @@ contract DARegistry is IDARegistry {
     struct Operator {
         address record; // the current key; zero: not registered
         uint48 votes; // counted now; zero unless active
-        uint32 lastReveal; // newest epoch it revealed in
         bool isJailed;
+        uint16 place; // 1 + index into the active list; zero: inactive
+        // The second word is all that a reveal writes.
+        uint32 lastReveal; // newest epoch it revealed in
         uint40 lockedUntil;
         uint40 activeSince; // block
-        uint16 place; // 1 + index into the active list; zero: inactive
     }
 
     struct Epoch {

@@ -7,8 +7,8 @@ import { hashToUint, hashWords } from './abi.ts';
 import { quorumError } from './errors.ts';
 import { quorumOfOutput } from './vrf.ts';
 
-/** Votes fit 48 bits on chain; their sums are exact below 2^53. */
-export const VOTES_END: number = 2 ** 48;
+/** Votes of one operator; the sums of a quorum then stay below 2^48, as on chain. */
+export const VOTES_END: number = 2 ** 38;
 
 export type QuorumRules = {
   /** Effective operators per quorum (512; only tests lower it). */

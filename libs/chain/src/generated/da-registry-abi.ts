@@ -1169,14 +1169,19 @@ export const daRegistryAbi = [
             "type": "uint48"
           },
           {
-            "internalType": "uint32",
-            "name": "lastReveal",
-            "type": "uint32"
-          },
-          {
             "internalType": "bool",
             "name": "isJailed",
             "type": "bool"
+          },
+          {
+            "internalType": "uint16",
+            "name": "place",
+            "type": "uint16"
+          },
+          {
+            "internalType": "uint32",
+            "name": "lastReveal",
+            "type": "uint32"
           },
           {
             "internalType": "uint40",
@@ -1187,11 +1192,6 @@ export const daRegistryAbi = [
             "internalType": "uint40",
             "name": "activeSince",
             "type": "uint40"
-          },
-          {
-            "internalType": "uint16",
-            "name": "place",
-            "type": "uint16"
           }
         ],
         "internalType": "struct DARegistry.Operator",
