@@ -69,7 +69,7 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnTy
       'one thread; rates are of data (payload, or data shards), not of what is written',
       'encode: the same bytes as reed-solomon-erasure (checked first); ronomon makes as many parity bytes with another matrix, in a thread of libuv, timed by the clock from call to callback (ours by CPU time), so there is no ratio',
       `encodeBlob: version 0x11, DA-M (4096 + 12,288 rows), 32 MiB frame, into memory that the caller keeps; rowTransforms, rowHashes (row leaves of 128 MiB) and rowCombination are parts of it`,
-      'checkShard: 148 rows with multiproof, opening the commitment and extending the combinations included; the rate is in shards',
+      'checkShard: 148 rows with multiproof, opening the commitment and extending the combinations included; 16 shards a run',
       'reconstructWorst: 4096 random parity rows, no whole block among them; decoding alone (the rows have been checked)',
       'KZG: cells and proofs of one 128 KiB blob with precomputed tables (a 2x code; ours is 4x), compared per byte',
       `encodeBlobInThreads: ${pool.threads} threads of the best backend; both of its rows are timed by the clock, so other work on the machine shows`,

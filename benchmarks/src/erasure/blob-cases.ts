@@ -90,10 +90,10 @@ export function blobCases(backends: readonly Kernels[]): BenchCase[] {
       },
       {
         name: `erasure.checkShard/backend=${backend}/bytes=${BLOB_BYTES}/rows=${SAMPLES}`,
-        count: 4,
+        count: 16,
         cpu: true,
         run: () => {
-          for (let i = 0; i < 4; i++) checkShard(kernels, blob, shard, sampled);
+          for (let i = 0; i < 16; i++) checkShard(kernels, blob, shard, sampled);
         },
       },
       { name: name('reconstructWorst'), bytes: BLOB_BYTES, cpu: true, run: rebuild },

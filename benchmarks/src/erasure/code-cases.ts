@@ -29,6 +29,7 @@ export function codeCases(
 ): BenchCase[] {
   return CODE_SHAPES.flatMap(([k, m]): BenchCase[] => {
     const dataBytes = k * SHARD_BYTES;
+    const ownTimes = k < 32 ? 1024 : 64;
     const data = randomBytes(dataBytes, k);
     const parity = new Uint8Array(m * SHARD_BYTES);
     const shape = { field: 8, layout: 'vandermonde', dataRows: k, parityRows: m } as const;
@@ -42,9 +43,9 @@ export function codeCases(
         throw new Error(`${backend}: parity differs`);
       return {
         name: codeName(`erasure.encode/backend=${backend}`, k, m),
-        bytes: 64 * dataBytes,
+        bytes: ownTimes * dataBytes,
         cpu: true,
-        run: repeat(64, () => code.encode(data, SHARD_BYTES, parity)),
+        run: repeat(ownTimes, () => code.encode(data, SHARD_BYTES, parity)),
       };
     });
     if (peers.subspace) {
@@ -53,7 +54,7 @@ export function codeCases(
       subspace.encode(shards, k, m);
       if (!equalBytes(shards.subarray(dataBytes), expected))
         throw new Error('@subspace: parity differs from ours');
-      const times = k < 32 ? 16 : 1;
+      const times = k < 32 ? 64 : 1;
       out.push({
         name: codeName('subspace.encode', k, m),
         bytes: times * dataBytes,
