@@ -12,8 +12,8 @@ export type BenchCase = {
   /** Operations one run does: reported as M/s. */
   count?: number;
   /**
-   * Synchronous on one thread: timed by the CPU time of the thread, which a busy machine disturbs less than the clock. Cases
-   * that are compared use the same.
+   * Synchronous on one thread: timed by the CPU time of the thread, which a busy machine disturbs less than the clock. Runs
+   * as often as a sample needs. Cases that are compared use the same clock.
    */
   cpu?: boolean;
   run: () => unknown;
@@ -93,6 +93,24 @@ function threadCpuMs(): number {
   return (user + system) / 1e3;
 }
 
+/** The system adds up CPU time in ticks of up to 10 ms, so a sample is as many runs as use this much. */
+const CPU_SAMPLE_MS = 60;
+
+function cpuMsOf(run: () => unknown): number {
+  const start = threadCpuMs();
+  for (let runs = 1; ; runs++) {
+    run();
+    const used = threadCpuMs() - start;
+    if (used >= CPU_SAMPLE_MS) return used / runs;
+  }
+}
+
+async function wallMsOf(run: () => unknown): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
+
 /** Times every case `rounds` times, interleaved, after `warmups` untimed rounds. */
 export async function interleave(
   cases: readonly BenchCase[],
@@ -102,11 +120,8 @@ export async function interleave(
   for (let round = -(options.warmups ?? 1); round < options.rounds; round++) {
     for (const [i, { run, cpu }] of cases.entries()) {
       options.signal?.throwIfAborted();
-      const now = cpu ? threadCpuMs : () => performance.now();
-      const start = now();
-      const result = run();
-      if (!cpu) await result;
-      if (round >= 0) samples[i]!.push(now() - start);
+      const ms = cpu ? cpuMsOf(run) : await wallMsOf(run);
+      if (round >= 0) samples[i]!.push(ms);
     }
   }
   return cases.map(({ name, bytes, count, cpu }, i) => {

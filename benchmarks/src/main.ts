@@ -13,6 +13,7 @@ const SUITES: Record<string, () => Promise<{ suite: Suite }>> = {
   footprint: () => import('./footprint.ts'),
   erasure: () => import('./erasure.ts'),
   galois: () => import('./galois.ts'),
+  kernels: () => import('./kernels.ts'),
   kv: () => import('./kv.ts'),
   merkle: () => import('./merkle.ts'),
   sync: () => import('./sync.ts'),

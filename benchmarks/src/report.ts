@@ -17,7 +17,10 @@ function table(rows: readonly (readonly string[])[]): string {
 
 function rate(row: BenchRow): string {
   if (row.megabytesPerSecond !== undefined) return `${number(row.megabytesPerSecond)} MB/s`;
-  if (row.millionPerSecond !== undefined) return `${number(row.millionPerSecond)} M/s`;
+  if (row.millionPerSecond !== undefined)
+    return row.millionPerSecond >= 0.1
+      ? `${number(row.millionPerSecond)} M/s`
+      : `${number(row.millionPerSecond * 1e3)} k/s`;
   return '';
 }
 
