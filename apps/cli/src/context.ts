@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { CodedError, type Hex } from '@cairn/base';
+import { kernelsFromEnvironment } from '@cairn/config';
 import { createHashPool, type HashPool, loadNodeKernels } from '@cairn/kernels/node';
 import { type DevnetFile, devnetFileSchema } from '@cairn/protocol';
 import { createHttpTransport } from '@cairn/rpc/node';
@@ -139,8 +140,9 @@ export function resolveNetwork(flags: GlobalFlags): Network {
 export async function openSession(flags: GlobalFlags): Promise<Session> {
   await using stack = new AsyncDisposableStack();
   const network = resolveNetwork(flags);
-  const { kernels } = await loadNodeKernels();
-  const pool = stack.use(await createHashPool({ threads: flags.threads }));
+  const backend = kernelsFromEnvironment(process.env);
+  const { kernels } = await loadNodeKernels(backend);
+  const pool = stack.use(await createHashPool({ threads: flags.threads, backend }));
   const transport = stack.adopt(createHttpTransport(), (owned) => owned.close());
   const client = await createStorageClient({
     ...network,

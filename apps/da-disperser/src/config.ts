@@ -1,3 +1,4 @@
+import { kernelsSetting } from '@cairn/config';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
@@ -59,10 +60,7 @@ export const disperserConfigSchema = z.object({
     .max(256)
     .optional()
     .describe('threads that encode; all cores by default'),
-  kernels: z
-    .enum(['auto', 'native', 'wasm', 'reference'])
-    .default('auto')
-    .describe('implementation of the arithmetic'),
+  kernels: kernelsSetting,
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

@@ -1,3 +1,4 @@
+import { kernelsSetting } from '@cairn/config';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
@@ -50,10 +51,7 @@ export const daNodeConfigSchema = z.object({
     .min(1 << 20)
     .default(256 * 1024 * 1024)
     .describe('bytes of rows held in memory while they are checked; an eighth of it per account'),
-  kernels: z
-    .enum(['auto', 'native', 'wasm', 'reference'])
-    .default('auto')
-    .describe('implementation of the arithmetic'),
+  kernels: kernelsSetting,
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

@@ -1,3 +1,4 @@
+import { kernelsSetting } from '@cairn/config';
 import { PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
@@ -62,6 +63,7 @@ export const indexerConfigSchema = z.object({
     .max(256)
     .default(1)
     .describe('threads that verify what the gateway serves'),
+  kernels: kernelsSetting,
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

@@ -15,8 +15,10 @@ export type Indexer = AsyncDisposable & { url: string; stop(): Promise<void> };
 export async function startIndexer(deps: { log: Logger }, config: IndexerConfig): Promise<Indexer> {
   const { log } = deps;
   await using stack = new AsyncDisposableStack();
-  const { kernels } = await loadNodeKernels();
-  const pool = stack.use(await createHashPool({ threads: config.hashThreads }));
+  const { kernels } = await loadNodeKernels(config.kernels);
+  const pool = stack.use(
+    await createHashPool({ threads: config.hashThreads, backend: config.kernels }),
+  );
   const transport = stack.adopt(createHttpTransport(), (owned) => owned.close());
   const discovery = config.discoveryNode
     ? new Discovery(

@@ -1,3 +1,4 @@
+import { kernelsSetting } from '@cairn/config';
 import { addressSchema, hash32Schema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
@@ -46,6 +47,7 @@ export const kvConfigSchema = z.object({
     .optional()
     .describe('file with the private key batches are encrypted to'),
   maxWatchers: count(0, 100_000).default(256).describe('event streams open at once'),
+  kernels: kernelsSetting,
   logLevel: z
     .enum(['debug', 'info', 'warn', 'error', 'silent'])
     .default('info')

@@ -45,7 +45,7 @@ export async function startKvNode(
 ): Promise<KvNode> {
   const { log } = deps;
   await using stack = new AsyncDisposableStack();
-  const { kernels, why } = await loadNodeKernels();
+  const { kernels, why } = await loadNodeKernels(config.kernels);
   const metrics = createKvMetrics();
 
   await mkdir(config.dataDir, { recursive: true });

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { kernelsSetting } from '@cairn/config';
 import { parseAddress as parsePeerAddress } from '@cairn/p2p';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
@@ -76,10 +77,7 @@ export const nodeConfigSchema = z.object({
     .max(256)
     .optional()
     .describe('hashing threads; all cores by default'),
-  kernels: z
-    .enum(['auto', 'native', 'wasm', 'reference'])
-    .default('auto')
-    .describe('hash implementation'),
+  kernels: kernelsSetting,
   poolBytes: z
     .number()
     .int()

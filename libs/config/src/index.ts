@@ -1,3 +1,4 @@
+export * from './kernels.ts';
 export * from './key-file.ts';
 export * from './load.ts';
 export * from './secret.ts';

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { CodedError, errorMessage, redactUrl } from '@cairn/base';
 import { z } from 'zod';
+import { SHARED_VARIABLES } from './kernels.ts';
 
 export type ConfigSource = 'flag' | 'environment' | 'file' | 'default';
 export type ConfigEntry = {
@@ -55,7 +56,9 @@ export function loadConfig<S extends z.ZodObject>(
     }
   }
   for (const key of keys) {
-    const variable = options.env[`${options.envPrefix}_${snake(key)}`];
+    const shared = SHARED_VARIABLES[key];
+    const variable =
+      options.env[`${options.envPrefix}_${snake(key)}`] ?? (shared && options.env[shared]);
     if (key in flags) [raw[key], sources[key]] = [flags[key], 'flag'];
     else if (variable !== undefined)
       [raw[key], sources[key]] = [coerce(variable, shape[key]!), 'environment'];

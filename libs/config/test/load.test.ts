@@ -5,7 +5,15 @@ import { inspect } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { formatConfig, type LoadedConfig, loadConfig, nearestName, Secret } from '../src/index.ts';
+import {
+  formatConfig,
+  kernelsFromEnvironment,
+  kernelsSetting,
+  type LoadedConfig,
+  loadConfig,
+  nearestName,
+  Secret,
+} from '../src/index.ts';
 
 const schema = z.object({
   dataDir: z.string().describe('where'),
@@ -164,5 +172,25 @@ describe('what is printed', () => {
   it('a near name is offered, a far one is not', () => {
     expect(nearestName('--rpc-prot', ['--rpc-port', '--data-dir'])).toBe('--rpc-port');
     expect(nearestName('--colour', ['--rpc-port', '--data-dir'])).toBeUndefined();
+  });
+});
+
+describe('CAIRN_KERNELS', () => {
+  const backend = (argv: string[], env: Record<string, string>): string =>
+    loadConfig({ schema: z.object({ kernels: kernelsSetting }), argv, env, envPrefix: 'CAIRN_X' })
+      .config.kernels;
+
+  it('fills the setting of every program; its own variable and flag go first', () => {
+    expect(backend([], {})).toBe('auto');
+    expect(backend([], { CAIRN_KERNELS: 'wasm' })).toBe('wasm');
+    expect(backend([], { CAIRN_KERNELS: 'wasm', CAIRN_X_KERNELS: 'native' })).toBe('native');
+    expect(backend(['--kernels', 'reference'], { CAIRN_KERNELS: 'wasm' })).toBe('reference');
+    expect(() => backend([], { CAIRN_KERNELS: 'fast' })).toThrow('kernels');
+  });
+
+  it('is read alone by programs without settings, and refuses what does not exist', () => {
+    expect(kernelsFromEnvironment({})).toBe('auto');
+    expect(kernelsFromEnvironment({ CAIRN_KERNELS: 'native' })).toBe('native');
+    expect(() => kernelsFromEnvironment({ CAIRN_KERNELS: 'fast' })).toThrow('CAIRN_KERNELS');
   });
 });

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import { errorMessage } from '@cairn/base';
 import { createChainReader, createFlowWriter } from '@cairn/chain';
+import { kernelsFromEnvironment } from '@cairn/config';
 import { loadNodeKernels } from '@cairn/kernels/node';
 import { EXIT_CODES } from '@cairn/protocol';
 import { createIndexerClient, createNodeClient } from '@cairn/rpc';
@@ -108,7 +109,7 @@ export const doctor: Verb = {
         'kernels',
         'install a C compiler and run npm run build to get the native kernels',
         async () => {
-          const { kernels, why } = await loadNodeKernels();
+          const { kernels, why } = await loadNodeKernels(kernelsFromEnvironment(process.env));
           return { state: kernels.backend === 'native' ? 'ok' : 'warn', detail: why };
         },
       ),
