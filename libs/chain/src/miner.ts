@@ -103,8 +103,8 @@ export interface MineChain {
   sendAnswer(answer: ChainAnswer, replacing?: SentTransaction): Promise<SentTransaction>;
   /** Puts nothing in the place of a transaction that must not be mined any more. */
   cancel(replacing: SentTransaction): Promise<SentTransaction>;
-  /** True when a block has a transaction of this account with the nonce. */
-  isNonceUsed(nonce: number): Promise<boolean>;
+  /** Nonce of this account's next transaction: those below it are in blocks. */
+  nextNonce(): Promise<number>;
   outcome(hash: Hash32): Promise<TransactionOutcome>;
   /** Wei credited by the reward contract and not withdrawn. */
   owed(): Promise<bigint>;
@@ -352,12 +352,8 @@ export function createMineChain(options: MineChainOptions): MineChain {
         const hash = parseHash32(await wallet.sendTransaction(transaction));
         return { hash, nonce, ...fees };
       }),
-    isNonceUsed: (nonce) =>
-      guard(
-        async () =>
-          (await client.getTransactionCount({ address: account.address, blockTag: 'latest' })) >
-          nonce,
-      ),
+    nextNonce: () =>
+      guard(() => client.getTransactionCount({ address: account.address, blockTag: 'latest' })),
     outcome: (hash) =>
       guard(async () => {
         try {

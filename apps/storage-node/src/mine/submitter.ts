@@ -149,11 +149,13 @@ export class Submitter {
       // Nobody knows it: a reorg took it back. Twice, as a look may fall between the pool and the block.
       unknownLooks = outcome.state === 'unknown' ? unknownLooks + 1 : 0;
       if (unknownLooks >= UNKNOWN_LOOKS_MAX) return 'lost';
-      if (isCancelled && (await chain.isNonceUsed(sent.nonce))) return 'stale';
+      if (isCancelled && (await chain.nextNonce()) > sent.nonce) return 'stale';
       // A stale answer is taken back at once: mined later it would only pay for a refusal.
       const isStale = !candidate.isCurrent() && !isCancelled;
       const isLate = clock.monotonic() - sentAt > this.#options.replaceAfterMs;
       if (!isLate && !isStale) continue;
+      // A reorg dropped a transaction before it: nothing under this nonce can be mined, not even its replacement.
+      if ((await chain.nextNonce()) < sent.nonce) return isStale ? 'stale' : 'lost';
       if (replacements >= this.#options.replacementsMax) return 'lost'; // the next nonce asks the chain
       replacements++;
       sentAt = clock.monotonic();
