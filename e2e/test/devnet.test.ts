@@ -54,6 +54,41 @@ it('npm start -- --once --json tells one verified story on one line and leaves n
   for (const url of story.endpoints.storageNodes) await expect(fetch(url)).rejects.toThrow();
 });
 
+it('what npm start tells the user to type next works as it stands', async () => {
+  const folder = join(dir, 'told');
+  const child = spawn(
+    process.execPath,
+    ['--conditions=source', join(REPOSITORY, 'apps/devnet/src/start.ts'), '--dir', folder],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  try {
+    let screen = '';
+    child.stdout.on('data', (part: Buffer) => (screen += part.toString()));
+    await waitFor(() => screen.includes('Ctrl-C') || undefined, {
+      timeoutMs: 90_000,
+      what: 'the screen of npm start',
+    });
+    const env = {
+      CAIRN_DEVNET: join(folder, 'devnet.json'),
+      CAIRN_HOME: join(folder, 'home'),
+    };
+    const told = [...screen.matchAll(/npx cairn ([^;\n]+?)(?: {2,}.*)?(?=;|\n)/g)].map(([, text]) =>
+      text!.trim().split(' '),
+    );
+    expect(told.length).toBeGreaterThanOrEqual(6);
+    for (const args of told) {
+      const at = args.indexOf('copy.tar');
+      if (at >= 0) args[at] = join(folder, 'copy.tar');
+      const result = await cairn(undefined, args, { env });
+      expect(result.code, `cairn ${args.join(' ')}: ${result.stderr}`).toBe(0);
+    }
+  } finally {
+    child.kill('SIGTERM');
+    await gone;
+  }
+});
+
 it('keeps its data over a stop, refuses a second one in its folder, and forgets with --fresh', async () => {
   const input = join(dir, 'in.bin');
   writeFileSync(input, patternBytes(700_000, 3));

@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { CodedError } from '@cairn/base';
-import type { DevnetFile } from '@cairn/protocol';
 import { z } from 'zod';
 import { cairn } from './cairn.ts';
 
@@ -9,16 +8,15 @@ const getResult = z.object({ value: z.string(), version: z.number() });
 
 export type FirstKey = { key: string; value: string; txSeq: number; setMs: number };
 
-/** Writes a key to the stream of the devnet and reads it back from the KV node, with the real commands. */
-export async function storeFirstKey(dir: string, network: DevnetFile): Promise<FirstKey> {
+/**
+ * Writes a key to the stream of the devnet and reads it back from the KV node, with the real commands. The first writer of a
+ * stream becomes its admin: it must be the account that `cairn` uses by itself, or the user's own writes are refused.
+ */
+export async function storeFirstKey(dir: string): Promise<FirstKey> {
   const devnetFile = join(dir, 'devnet.json');
   const key = 'hello';
   const value = `world at ${new Date().toISOString()}`;
-  // An account of its own: the first file is stored at the same time.
-  const account = network.accounts[1]!.privateKeyFile;
-  const set = setResult.parse(
-    await cairn(['kv', 'set', key, value, '--key-file', account], devnetFile),
-  );
+  const set = setResult.parse(await cairn(['kv', 'set', key, value], devnetFile));
   const got = getResult.parse(await cairn(['kv', 'get', key], devnetFile));
   if (got.value !== value || got.version !== set.txSeq)
     throw new CodedError({
