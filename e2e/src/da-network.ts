@@ -1,7 +1,7 @@
 // A chain with the DA contracts, DA nodes and a disperser as processes of a test's own, brought to the first open quorum.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createDaReader, type DaReader } from '@cairn/chain';
+import { createDaReader, type DaReader } from '@cairn/chain/da';
 import { deployDa } from '@cairn/contracts/deploy-da';
 import { DEVNET } from '@cairn/protocol';
 import {

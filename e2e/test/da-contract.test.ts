@@ -4,7 +4,8 @@
  * sides make must agree, or nothing here passes.
  */
 import { type Address, bytesToHex, type Hash32, type Hex, hexToBytes } from '@cairn/base';
-import { daEntranceAbi, daRegistryAbi, encodeBlockHeader, stakeVaultAbi } from '@cairn/chain';
+import { daEntranceAbi, daRegistryAbi, stakeVaultAbi } from '@cairn/chain';
+import { encodeBlockHeader } from '@cairn/chain/da';
 import { type DaDeployment, deployDa } from '@cairn/contracts/deploy-da';
 import { DEVNET } from '@cairn/protocol';
 import {

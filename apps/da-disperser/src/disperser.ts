@@ -9,7 +9,8 @@ import {
   systemClock,
   systemRandom,
 } from '@cairn/base';
-import { createDaReader, createTransactionSender, type DaContracts } from '@cairn/chain';
+import { createTransactionSender } from '@cairn/chain';
+import { createDaReader, type DaContracts } from '@cairn/chain/da';
 import { readKeyFile } from '@cairn/config';
 import { createTaskPool, loadNodeKernels } from '@cairn/kernels/node';
 import { blstBls } from '@cairn/quorum/node';

@@ -2,7 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Address, errorMessage, isCodedError, type Logger, Loop } from '@cairn/base';
-import { createDaReader, createTransactionSender, type DaContracts } from '@cairn/chain';
+import { createTransactionSender } from '@cairn/chain';
+import { createDaReader, type DaContracts } from '@cairn/chain/da';
 import { readKeyFile } from '@cairn/config';
 import { loadNodeKernels } from '@cairn/kernels/node';
 import { blstBls } from '@cairn/quorum/node';

@@ -3,14 +3,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Address, hexToBytes, seededRandom, silentLogger } from '@cairn/base';
-import {
-  confirmBatchCall,
-  createDaReader,
-  createTransactionSender,
-  type DaReader,
-  depositCall,
-  type TransactionSender,
-} from '@cairn/chain';
+import { createTransactionSender, type TransactionSender } from '@cairn/chain';
+import { confirmBatchCall, createDaReader, type DaReader, depositCall } from '@cairn/chain/da';
 import { deployDa } from '@cairn/contracts/deploy-da';
 import { encodeBlob, parseBlobFormat } from '@cairn/erasure';
 import { loadNodeKernels } from '@cairn/kernels/node';

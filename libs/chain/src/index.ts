@@ -1,4 +1,3 @@
-export * from './da/index.ts';
 export * from './errors.ts';
 export * from './follower.ts';
 export { chunkRewardsAbi } from './generated/chunk-rewards-abi.ts';

@@ -4,7 +4,8 @@
  * batch share epoch, quorum and expiry, because the contract wants that.
  */
 import { CodedError, type Hash32, hexToBytes, type Logger, systemClock } from '@cairn/base';
-import { confirmBatchCall, type DaReader, type TransactionSender } from '@cairn/chain';
+import type { TransactionSender } from '@cairn/chain';
+import { confirmBatchCall, type DaReader } from '@cairn/chain/da';
 import {
   BATCH_MAX,
   type Batch,

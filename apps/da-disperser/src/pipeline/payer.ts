@@ -3,7 +3,8 @@
  * chain; random ones need no state that a crash could lose.
  */
 import { type Address, type Hex, hexToBytes, type Logger, type RandomSource } from '@cairn/base';
-import { type DaReader, depositCall, type TransactionSender } from '@cairn/chain';
+import type { TransactionSender } from '@cairn/chain';
+import { type DaReader, depositCall } from '@cairn/chain/da';
 import { authorizationDigest, type BlobHeader, type Domain } from '@cairn/quorum';
 import { sign } from 'viem/accounts';
 

@@ -13,7 +13,7 @@ import {
   Semaphore,
   systemClock,
 } from '@cairn/base';
-import type { DaParameters, DaReader } from '@cairn/chain';
+import type { DaParameters, DaReader } from '@cairn/chain/da';
 import { type EncodedBlob, encodeBlobInThreads, parseBlobFormat } from '@cairn/erasure';
 import type { Kernels } from '@cairn/kernels';
 import type { TaskPool } from '@cairn/kernels/node';

@@ -1,6 +1,6 @@
 /* Finds a blob by commitment, epoch and quorum: in the queue, or from the members under the header that the queue knows. */
 import { CodedError, type Hash32, hexToBytes } from '@cairn/base';
-import type { DaReader } from '@cairn/chain';
+import type { DaReader } from '@cairn/chain/da';
 import type { Kernels } from '@cairn/kernels';
 import { type Domain, decodeHeader } from '@cairn/quorum';
 import { type MemberPool, retrieveBlob } from '@cairn/sdk/da';

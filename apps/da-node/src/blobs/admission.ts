@@ -3,7 +3,7 @@
  * authorized, unspent, funded. Rows come only after that, so an account that cannot pay costs nothing but a header.
  */
 import { type Address, CodedError, parseAddress } from '@cairn/base';
-import type { DaBlock, DaParameters, DaReader } from '@cairn/chain';
+import type { DaBlock, DaParameters, DaReader } from '@cairn/chain/da';
 import {
   authorizationDigest,
   type BlobHeader,

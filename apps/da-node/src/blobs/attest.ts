@@ -3,7 +3,7 @@
  * rows are durable here, in a quorum this node is a member of, near the head of the chain.
  */
 import { CodedError, type Hash32, hexToBytes } from '@cairn/base';
-import { type DaReader, servingQuorum } from '@cairn/chain';
+import { type DaReader, servingQuorum } from '@cairn/chain/da';
 import { attestMessage, type Batch, type Bls, batchRoot, type Domain } from '@cairn/quorum';
 import type { BlobIndex } from '../store/blob-index.ts';
 

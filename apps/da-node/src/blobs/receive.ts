@@ -10,7 +10,7 @@ import {
   hexToBytes,
   type Logger,
 } from '@cairn/base';
-import { BlobAssignment, type DaReader, memberOf, servingQuorum } from '@cairn/chain';
+import { BlobAssignment, type DaReader, memberOf, servingQuorum } from '@cairn/chain/da';
 import { checkShard, parseBlobFormat } from '@cairn/erasure';
 import type { Kernels } from '@cairn/kernels';
 import { type BlobHeader, blobKey, type Domain } from '@cairn/quorum';

@@ -10,6 +10,7 @@ import {
   type Logger,
   parseAddress,
 } from '@cairn/base';
+import type { TransactionSender } from '@cairn/chain';
 import {
   activateCall,
   captureAndRevealCall,
@@ -19,8 +20,7 @@ import {
   registerCall,
   revealCall,
   stakeCall,
-  type TransactionSender,
-} from '@cairn/chain';
+} from '@cairn/chain/da';
 import {
   type Bls,
   type Domain,

@@ -4,13 +4,8 @@
  * small reorg needs no undoing: a blob counts as confirmed once any branch confirmed it, which only keeps rows longer.
  */
 import { type Address, errorMessage, type Hash32, type Logger } from '@cairn/base';
-import {
-  answerCall,
-  BlobAssignment,
-  type DaChallengeOpened,
-  type DaReader,
-  type TransactionSender,
-} from '@cairn/chain';
+import type { TransactionSender } from '@cairn/chain';
+import { answerCall, BlobAssignment, type DaChallengeOpened, type DaReader } from '@cairn/chain/da';
 import { type Domain, hashToUint, hashWords } from '@cairn/quorum';
 import type { RowServer } from '../blobs/serve.ts';
 import type { BlobIndex } from '../store/blob-index.ts';

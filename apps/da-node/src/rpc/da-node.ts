@@ -1,6 +1,6 @@
 // The gRPC service `cairn.da.v1.DANode`: strangers' messages to typed values, the part that does it, the answer.
 import { type Address, bytesToHash32, CodedError, type Hash32, hexToBytes } from '@cairn/base';
-import type { DaReader } from '@cairn/chain';
+import type { DaReader } from '@cairn/chain/da';
 import { type Batch, decodeHeader, encodeHeader, epochAt } from '@cairn/quorum';
 import type { GrpcContext, GrpcService } from '@cairn/rpc/grpc';
 import { z } from 'zod';

@@ -12,7 +12,7 @@ import {
   type DaMember,
   type DaQuorum,
   hasCertifyingWeight,
-} from '@cairn/chain';
+} from '@cairn/chain/da';
 import type { EncodedBlob } from '@cairn/erasure';
 import {
   type Batch,

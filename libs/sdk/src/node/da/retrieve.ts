@@ -4,7 +4,7 @@
  * keeps; one that lies is left at its first bad row, and one that is silent costs nothing but its own rows.
  */
 import { CodedError, equalBytes, errorMessage, type Hash32, hexToBytes } from '@cairn/base';
-import { BlobAssignment, type DaEpoch, type DaMember, type DaQuorum } from '@cairn/chain';
+import { BlobAssignment, type DaEpoch, type DaMember, type DaQuorum } from '@cairn/chain/da';
 import { BlobReader, type OpenCommitment, openCommitment, parseBlobFormat } from '@cairn/erasure';
 import type { Kernels } from '@cairn/kernels';
 import { type BlobHeader, blobKey, type Domain } from '@cairn/quorum';
