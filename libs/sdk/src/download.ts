@@ -32,7 +32,7 @@ export type DownloadOptions = {
   inFlightMax?: number | undefined;
   /** What the chain says of the file. Without it the nodes are believed about its size, which a root does not cover. */
   submission?: { txSeq: number; size: number; startSector: number } | undefined;
-  /** How long a node may take for a run of 8 segments before another is asked, default 15 s. */
+  /** How long a node may take for a run of 4 segments before another is asked, default 15 s. */
   requestTimeoutMs?: number | undefined;
 };
 export type DownloadResult = {
@@ -57,7 +57,7 @@ export type DownloadDeps = {
   hasher?: SegmentHasher | undefined;
 };
 
-const SEGMENTS_PER_RUN = 8;
+const SEGMENTS_PER_RUN = 4;
 const RUN_TIMEOUT_MS = 15_000;
 
 export async function downloadFile(
