@@ -260,4 +260,24 @@ describe('mining', () => {
     await chain.mine(EPOCH + 1);
     await network.accepted(node, 1);
   });
+
+  it('stops at once while the block with its registration does not come', async () => {
+    await using network = await MineNetwork.start(300n);
+    const { chain } = network;
+    await chain.rpc('evm_setAutomine', [false]);
+    const node = await network.node('a');
+    const account = chain.accounts[2]!.address;
+    await waitFor(
+      async () => {
+        const { client } = network;
+        const count = await client.getTransactionCount({
+          address: account as Hex,
+          blockTag: 'pending',
+        });
+        return count > 0 || undefined;
+      },
+      { timeoutMs: 10_000, what: 'the registration to be sent' },
+    );
+    await node.stop(); // the test's own deadline is a quarter of the wait for a receipt
+  });
 });

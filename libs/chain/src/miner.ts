@@ -11,6 +11,7 @@ import {
   parseAddress,
   parseHash32,
   positionFromBigint,
+  unlessAborted,
 } from '@cairn/base';
 import {
   createPublicClient,
@@ -95,8 +96,8 @@ export interface MineChain {
   beneficiary(minerId: Hash32): Promise<Address | undefined>;
   /** Ids that this account registered and that pay to it, oldest first. */
   ownIds(fromBlock: number): Promise<Hash32[]>;
-  /** Registers an id for this account, with whatever of the bond is missing. */
-  requestId(seed: bigint): Promise<Hash32>;
+  /** Registers an id for this account, with whatever of the bond is missing. A signal ends the wait for the block. */
+  requestId(seed: bigint, signal?: AbortSignal): Promise<Hash32>;
   /** Throws `CHAIN_REVERTED` when the answer would not be accepted now. */
   checkAnswer(answer: ChainAnswer): Promise<void>;
   /** Sends an answer; with `replacing`, again under the same nonce for at least an eighth more. */
@@ -155,8 +156,11 @@ export function createMineChain(options: MineChainOptions): MineChain {
       throw chainError(error, rpcUrl);
     }
   };
-  const receiptOf = async (hash: Hash32) => {
-    const receipt = await client.waitForTransactionReceipt({ hash, timeout: RECEIPT_TIMEOUT_MS });
+  const receiptOf = async (hash: Hash32, signal?: AbortSignal) => {
+    const receipt = await unlessAborted(
+      client.waitForTransactionReceipt({ hash, timeout: RECEIPT_TIMEOUT_MS }),
+      signal,
+    );
     if (receipt.status === 'success') return receipt;
     throw new CodedError({
       code: 'CHAIN_REVERTED',
@@ -284,7 +288,7 @@ export function createMineChain(options: MineChainOptions): MineChain {
         );
         return ids.filter((_, i) => operators[i] === account.address);
       }),
-    requestId: (seed) =>
+    requestId: (seed, signal) =>
       guard(async () => {
         const bonds = await client.readContract({ ...mineCall, functionName: 'bonds' });
         const bondCall = { address: bonds, abi: idBondsAbi } as const;
@@ -300,7 +304,7 @@ export function createMineChain(options: MineChainOptions): MineChain {
           chain: null,
           account,
         });
-        const receipt = await receiptOf(parseHash32(hash));
+        const receipt = await receiptOf(parseHash32(hash), signal);
         const [event] = parseEventLogs({
           abi: poraMineAbi,
           eventName: 'NewMinerId',

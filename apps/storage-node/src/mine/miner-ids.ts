@@ -7,7 +7,7 @@ const KEY = 'miner_ids';
 
 export async function ensureMinerIds(
   deps: { chain: MineChain; database: NodeDatabase; random: RandomSource; log: Logger },
-  options: { count: number; fromBlock: number },
+  options: { count: number; fromBlock: number; signal: AbortSignal },
 ): Promise<Hash32[]> {
   const { chain, database, random, log } = deps;
   const remembered = (database.meta(KEY)?.split(',') ?? []).map((id) => parseHash32(id));
@@ -27,8 +27,9 @@ export async function ensureMinerIds(
     }
   }
   while (ids.length < options.count) {
+    options.signal.throwIfAborted();
     const seed = BigInt(Math.floor(random.next() * 2 ** 52));
-    const id = await chain.requestId(seed);
+    const id = await chain.requestId(seed, options.signal);
     log.info({ minerId: id, account: chain.account }, 'miner id registered');
     remember(id);
   }

@@ -186,6 +186,7 @@ export class MineService {
         this.#problem = undefined;
         return;
       } catch (error) {
+        if (signal.aborted) return;
         const problem = errorMessage(error);
         if (problem !== this.#problem) log.warn({ problem }, 'mining cannot start yet');
         this.#problem = problem;
@@ -209,7 +210,11 @@ export class MineService {
     const parameters = await chain.parameters();
     const ids = await ensureMinerIds(
       { chain, database, random, log },
-      { count: this.#options.ids, fromBlock: this.#options.startBlock },
+      {
+        count: this.#options.ids,
+        fromBlock: this.#options.startBlock,
+        signal: this.#abort.signal,
+      },
     );
     await using stack = new AsyncDisposableStack();
     const submitter = new Submitter(
