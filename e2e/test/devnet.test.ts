@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isProcessAlive } from '@cairn/config';
 import { devnetFileSchema } from '@cairn/protocol';
 import { patternBytes, REPOSITORY, temporaryFolder, waitFor } from '@cairn/testkit';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -14,14 +15,6 @@ beforeAll(async () => {
 });
 afterAll(() => folder?.[Symbol.asyncDispose]());
 
-const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
 const descriptor = (): ReturnType<typeof devnetFileSchema.parse> =>
   devnetFileSchema.parse(JSON.parse(readFileSync(join(dir, 'devnet.json'), 'utf8')));
 
@@ -154,7 +147,7 @@ it('two networks run side by side; one whose supervisor is killed takes its proc
   expect(new Set(ports).size).toBe(ports.length);
   devnet.process.kill('SIGKILL');
   const pids = devnet.file.storageNodes.map((node) => node.pid);
-  await waitFor(() => !pids.some(isAlive) || undefined, {
+  await waitFor(() => !pids.some(isProcessAlive) || undefined, {
     timeoutMs: 20_000,
     what: 'the children to end',
   });

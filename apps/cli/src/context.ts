@@ -1,9 +1,9 @@
 // What a verb finds around it: flags, the devnet, the account, the client.
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { CodedError, type Hex } from '@cairn/base';
-import { kernelsFromEnvironment } from '@cairn/config';
+import { isProcessAlive, kernelsFromEnvironment, readKeyFile } from '@cairn/config';
 import { createHashPool, type HashPool, loadNodeKernels } from '@cairn/kernels/node';
 import { type DevnetFile, devnetFileSchema } from '@cairn/protocol';
 import { createHttpTransport } from '@cairn/rpc/node';
@@ -51,7 +51,7 @@ export function readDevnet(): DevnetFile | undefined {
       message: `${path} is not a devnet description`,
       hint: 'remove it and start the devnet again',
     });
-  if (!isAlive(parsed.data.pid)) {
+  if (!isProcessAlive(parsed.data.pid)) {
     throw new CodedError({
       code: 'CLI_DEVNET_DEAD',
       kind: 'unavailable',
@@ -70,42 +70,9 @@ function readJson(path: string): unknown {
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
-}
-
 /** Where wallets and upload states live. */
 export function cairnHome(): string {
   return process.env.CAIRN_HOME ?? join(homedir(), '.cairn');
-}
-
-/** A private key from a file, so that none is ever on a command line. */
-export function readKeyFile(path: string): Hex {
-  let text: string;
-  try {
-    text = readFileSync(resolve(path), 'utf8').trim();
-  } catch (error) {
-    throw new CodedError({
-      code: 'CLI_KEY_FILE',
-      kind: 'invalid',
-      message: `cannot read the key file ${path}`,
-      hint: 'make one with cairn wallet new',
-      cause: error,
-    });
-  }
-  const key = text.startsWith('0x') ? text : `0x${text}`;
-  if (!/^0x[0-9a-fA-F]{64}$/.test(key))
-    throw new CodedError({
-      code: 'CLI_KEY_FILE',
-      kind: 'invalid',
-      message: `${path} does not hold a private key (64 hex digits)`,
-    });
-  return key as Hex;
 }
 
 /** Flags first, then the devnet, then the default wallet for the account. */

@@ -1,5 +1,6 @@
 // Flags of encryption, the same on every verb that reads or writes files.
 import { CodedError, type Hex, hexToBytes } from '@cairn/base';
+import { readKeyFile } from '@cairn/config';
 import {
   type DecryptWith,
   encryptedSource,
@@ -10,7 +11,6 @@ import {
 } from '@cairn/sdk';
 import type { FlagSpec, ParsedArgs } from './args.ts';
 import { usage } from './args.ts';
-import { readKeyFile } from './context.ts';
 
 export const ENCRYPT_FLAGS: FlagSpec = {
   'encryption-key': {

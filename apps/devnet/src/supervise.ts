@@ -1,4 +1,5 @@
 import { errorMessage, isCodedError } from '@cairn/base';
+import { isProcessAlive } from '@cairn/config';
 import { EXIT_CODES } from '@cairn/protocol';
 import { runningDevnet } from './descriptor.ts';
 import { untilStopped } from './lifetime.ts';
@@ -54,7 +55,7 @@ async function stopRunning(dir: string, say: (text: string) => void): Promise<nu
   }
   process.kill(running.pid, 'SIGTERM');
   const deadline = performance.now() + 20_000;
-  while (runningDevnet(dir) !== undefined || isAlive(running.pid)) {
+  while (runningDevnet(dir) !== undefined || isProcessAlive(running.pid)) {
     if (performance.now() > deadline) {
       say(`process ${running.pid} does not stop`);
       return EXIT_CODES.network;
@@ -63,15 +64,6 @@ async function stopRunning(dir: string, say: (text: string) => void): Promise<nu
   }
   say(`stopped the devnet of process ${running.pid}`);
   return EXIT_CODES.ok;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** First line the real cause, then what to try; with `--json` as one object on standard output. */

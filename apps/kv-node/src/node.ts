@@ -1,17 +1,9 @@
 // Composition root of the KV node: builds the parts in dependency order, stops them in reverse. No logic.
-import { readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  CodedError,
-  errorMessage,
-  type Hex,
-  hexToBytes,
-  type Logger,
-  Loop,
-  systemClock,
-} from '@cairn/base';
+import { errorMessage, hexToBytes, type Logger, Loop, systemClock } from '@cairn/base';
 import { createChainReader, LogFollower } from '@cairn/chain';
+import { readKeyFile } from '@cairn/config';
 import { loadNodeKernels } from '@cairn/kernels/node';
 import { createHttpTransport, HttpServer } from '@cairn/rpc/node';
 import { NodeDirectory } from '@cairn/sdk';
@@ -77,8 +69,9 @@ export async function startKvNode(
         encryptionKey:
           config.encryptionKeyFile === undefined
             ? undefined
-            : hexToBytes(readKey(config.encryptionKeyFile)),
-        walletKey: config.walletKeyFile === undefined ? undefined : readKey(config.walletKeyFile),
+            : hexToBytes(readKeyFile(config.encryptionKeyFile)),
+        walletKey:
+          config.walletKeyFile === undefined ? undefined : readKeyFile(config.walletKeyFile),
       },
     );
   const feed = new Feed(state, { maxWatchers: config.maxWatchers });
@@ -213,20 +206,4 @@ export async function startKvNode(
     return stopping;
   };
   return { url: server.url, adminUrl: adminServer.url, stop, [Symbol.asyncDispose]: stop };
-}
-
-/** 64 hex digits in a file, with or without 0x: no key is ever on a command line. Throws `CONFIG_KEY_FILE`. */
-function readKey(path: string): Hex {
-  let text = '';
-  try {
-    text = readFileSync(path, 'utf8').trim().replace(/^0x/, '');
-  } catch {
-    // said below, with what was expected
-  }
-  if (/^[0-9a-fA-F]{64}$/.test(text)) return `0x${text}`;
-  throw new CodedError({
-    code: 'CONFIG_KEY_FILE',
-    kind: 'invalid',
-    message: `${path} does not hold a key (64 hex digits)`,
-  });
 }

@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { CodedError, type Hex } from '@cairn/base';
+import { readKeyFile } from '@cairn/config';
 import { createPublicClient, formatEther, http } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { usage } from '../args.ts';
-import { cairnHome, readKeyFile, resolveNetwork } from '../context.ts';
+import { cairnHome, resolveNetwork } from '../context.ts';
 import { printResult } from '../output.ts';
 import type { Verb } from '../verb.ts';
 
