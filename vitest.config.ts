@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 // Two projects: `unit` runs from source in seconds; `e2e` starts real processes one file at a time.
@@ -34,6 +35,12 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          // What `npm test` sets for the processes that tests start.
+          env: {
+            NODE_COMPILE_CACHE:
+              process.env.NODE_COMPILE_CACHE ??
+              join(import.meta.dirname, 'node_modules/.cache/compile'),
+          },
         },
       },
     ],

@@ -113,6 +113,9 @@ const child = spawn(
     stdio: 'inherit',
     env: {
       ...process.env,
+      // Every process of a network loads the same modules: compiled once, they start in half the time.
+      NODE_COMPILE_CACHE:
+        process.env.NODE_COMPILE_CACHE || path.join(root, 'node_modules', '.cache', 'compile'),
       PATH: path.join(root, 'node_modules', '.bin') + path.delimiter + (process.env.PATH || ''),
     },
   },
