@@ -8,7 +8,6 @@ import {
   Loop,
   retry,
   Semaphore,
-  seededRandom,
 } from '../src/index.ts';
 
 /** A clock whose sleeps end at once and are written down. */
@@ -153,7 +152,7 @@ describe('Loop', () => {
   });
 });
 
-describe('errors and randomness', () => {
+describe('errors', () => {
   it('finds an inner error by code', () => {
     const inner = unavailable();
     const outer = new CodedError({
@@ -164,10 +163,5 @@ describe('errors and randomness', () => {
     });
     expect(findCause(outer, (e) => isCodedError(e, 'T'))).toBe(inner);
     expect(findCause(outer, (e) => isCodedError(e, 'NONE'))).toBeUndefined();
-  });
-
-  it('a seed repeats its bytes and another seed gives others', () => {
-    expect(seededRandom(7).bytes(64)).toEqual(seededRandom(7).bytes(64));
-    expect(seededRandom(7).bytes(64)).not.toEqual(seededRandom(8).bytes(64));
   });
 });
