@@ -1,4 +1,5 @@
 import { kernelsSetting } from '@cairn/config';
+import { daemonSettings } from '@cairn/daemon';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
@@ -61,18 +62,6 @@ export const disperserConfigSchema = z.object({
     .optional()
     .describe('threads that encode; all cores by default'),
   kernels: kernelsSetting,
-  logLevel: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('least level written'),
-  logFile: z.string().optional().describe('file for the log; standard error by default'),
-  readyJson: z
-    .boolean()
-    .default(false)
-    .describe('print one JSON line to standard output when serving'),
-  exitWithParent: z
-    .boolean()
-    .default(false)
-    .describe('stop when standard input closes (for supervisors)'),
+  ...daemonSettings,
 });
 export type DisperserConfig = z.output<typeof disperserConfigSchema>;
