@@ -20,6 +20,7 @@ import { openDatabase } from '@cairn/store';
 import type { DisperserConfig } from './config.ts';
 
 import { Batcher } from './pipeline/batcher.ts';
+import { HeaderMaker } from './pipeline/headers.ts';
 import { Payer } from './pipeline/payer.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { Retriever } from './pipeline/retriever.ts';
@@ -71,9 +72,16 @@ export async function startDisperser(
     { reader, sender, privateKey, entrance, random: systemRandom, log },
     { depositWei: BigInt(config.depositWei) },
   );
-  const batcher = new Batcher({ disperser, reader, sender, bls: blstBls, log });
+  const batcher = new Batcher({
+    ...{ disperser, reader, sender, bls: blstBls, clock: systemClock, log },
+    noteAttempts: (attempts) => queue.noteAttempts(attempts),
+  });
+  const headers = new HeaderMaker({ reader, payer });
   const pipeline = new Pipeline(
-    { queue, reader, disperser, batcher, payer, kernels, threads, entrance, log },
+    {
+      ...{ queue, reader, disperser, batcher, headers, payer, kernels, threads, entrance },
+      ...{ clock: systemClock, log },
+    },
     { parallelMax: config.parallelMax, triesMax: config.triesMax },
   );
   const retriever = new Retriever({ queue, reader, members, kernels, entrance });
@@ -87,7 +95,6 @@ export async function startDisperser(
         messageBytesMax: MESSAGE_BYTES_MAX,
         services: zeroGServices({
           ...{ queue, pipeline, retriever },
-          head: () => reader.head(),
           random: systemRandom,
           clock: systemClock,
         }),
