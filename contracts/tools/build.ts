@@ -21,7 +21,6 @@ const EXPORTED = {
   StakeVault: 'stakeVaultAbi',
   ChunkRewards: 'chunkRewardsAbi',
   FixedPriceMarket: 'fixedPriceMarketAbi',
-  IdBonds: 'idBondsAbi',
 } as const;
 
 const sources = new Map(

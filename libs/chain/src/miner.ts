@@ -27,8 +27,8 @@ import { privateKeyToAccount } from 'viem/accounts';
 import { chainError } from './errors.ts';
 import { chunkRewardsAbi } from './generated/chunk-rewards-abi.ts';
 import { flowAbi } from './generated/flow-abi.ts';
-import { idBondsAbi } from './generated/id-bonds-abi.ts';
 import { poraMineAbi } from './generated/pora-mine-abi.ts';
+import { stakeVaultAbi } from './generated/stake-vault-abi.ts';
 
 /** `computeWorkerContext`, converted. `poraTarget` is 0 while the id may not answer. */
 export type ChainWork = {
@@ -290,17 +290,21 @@ export function createMineChain(options: MineChainOptions): MineChain {
       }),
     requestId: (seed, signal) =>
       guard(async () => {
-        const bonds = await client.readContract({ ...mineCall, functionName: 'bonds' });
-        const bondCall = { address: bonds, abi: idBondsAbi } as const;
-        const [bond, free] = await Promise.all([
-          client.readContract({ ...bondCall, functionName: 'bond' }),
-          client.readContract({ ...bondCall, functionName: 'freeOf', args: [account.address] }),
+        const [vault, bond] = await Promise.all([
+          client.readContract({ ...mineCall, functionName: 'stakeVault' }),
+          client.readContract({ ...mineCall, functionName: 'idBond' }),
         ]);
+        const value = await client.readContract({
+          address: vault,
+          abi: stakeVaultAbi,
+          functionName: 'missingFor',
+          args: [account.address, mine, bond],
+        });
         const hash = await wallet.writeContract({
           ...mineCall,
           functionName: 'requestMinerId',
           args: [account.address, seed],
-          value: free >= bond ? 0n : bond - free,
+          value,
           chain: null,
           account,
         });
