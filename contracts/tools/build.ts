@@ -19,6 +19,7 @@ const EXPORTED = {
   PoraMine: 'poraMineAbi',
   DAChallenges: 'daChallengesAbi',
   StakeVault: 'stakeVaultAbi',
+  StorageCustody: 'storageCustodyAbi',
   ChunkRewards: 'chunkRewardsAbi',
   FixedPriceMarket: 'fixedPriceMarketAbi',
 } as const;
