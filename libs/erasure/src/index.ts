@@ -7,6 +7,7 @@ export * from './da/frame.ts';
 export * from './da/kernels.ts';
 export * from './da/piece.ts';
 export * from './da/proof.ts';
+export * from './da/range.ts';
 export * from './da/reader.ts';
 export * from './da/verify.ts';
 export type { ErasureErrorCode } from './errors.ts';
