@@ -2,6 +2,7 @@ import { kernelsSetting } from '@cairn/config';
 import { daemonSettings } from '@cairn/daemon';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
+import { rollupSettings } from './rollup/config.ts';
 
 /** Settings of the disperser; flags are the kebab case of these names, variables `CAIRN_DISPERSER_` and upper snake case. */
 export const disperserConfigSchema = z.object({
@@ -54,6 +55,7 @@ export const disperserConfigSchema = z.object({
     .min(1)
     .default(60)
     .describe('how long ended blobs and their payloads are remembered'),
+  ...rollupSettings,
   threads: z
     .number()
     .int()

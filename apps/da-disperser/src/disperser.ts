@@ -25,6 +25,7 @@ import { Payer } from './pipeline/payer.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { Retriever } from './pipeline/retriever.ts';
 import { BlobQueue, MIGRATIONS } from './queue/blob-queue.ts';
+import { startRollupServers } from './rollup/servers.ts';
 import { zeroGServices } from './rpc/zerog.ts';
 
 /** 0G's limit on a request. */
@@ -35,6 +36,9 @@ export type RunningDisperser = AsyncDisposable & {
   /** `host:port` of gRPC. */
   address: string;
   account: Address;
+  /** Where rollups are served; undefined what is off. */
+  opUrl: string | undefined;
+  nitroUrl: string | undefined;
   stop(): Promise<void>;
 };
 
@@ -120,7 +124,17 @@ export async function startDisperser(
   loop.start();
   stack.defer(() => loop.stop());
 
+  const rollup = await startRollupServers(
+    { queue, pipeline, reader, members, kernels, threads, entrance, log },
+    config,
+  );
+  stack.use(rollup);
+  const { opUrl, nitroUrl } = rollup;
+
   const owned = stack.move();
   const stop = (): Promise<void> => owned.disposeAsync();
-  return { address: server.address, account: sender.address, stop, [Symbol.asyncDispose]: stop };
+  return {
+    ...{ address: server.address, account: sender.address, opUrl, nitroUrl, stop },
+    [Symbol.asyncDispose]: stop,
+  };
 }

@@ -6,7 +6,12 @@ await runDaemon({
   name: 'disperser',
   envPrefix: 'CAIRN_DISPERSER',
   schema: disperserConfigSchema,
-  usageErrors: /^(DISPERSER_|CHAIN_KEY)/,
+  usageErrors: /^(DISPERSER_|ROLLUP_|CHAIN_KEY)/,
   start: startDisperser,
-  ready: ({ address, account }) => ({ grpc: address, account }),
+  ready: ({ address, account, opUrl, nitroUrl }) => ({
+    grpc: address,
+    account,
+    op: opUrl,
+    nitro: nitroUrl,
+  }),
 });
