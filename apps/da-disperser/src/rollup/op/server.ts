@@ -130,6 +130,8 @@ function answerError(response: ServerResponse, error: unknown, log: Logger): voi
   sendText(response, status, isCodedError(error) ? error.message : 'internal error');
 }
 
+/** Kinds of failures that pass: the right answer to the same request is another one later. */
+const NOT_NOW = new Set(['unavailable', 'timeout', 'not_ready', 'cancelled']);
 const BAD_REQUEST = new Set(['ROLLUP_REQUEST', 'ROLLUP_TOO_LARGE', 'HTTP_BODY_TOO_LARGE']);
 
 function statusOf(error: unknown): number {
@@ -138,15 +140,6 @@ function statusOf(error: unknown): number {
   if (error.code === 'ROLLUP_UNKNOWN') return 404;
   // A full disk is our trouble, not too many requests.
   if (error.code.startsWith('STORE_')) return 503;
-  switch (error.kind) {
-    case 'exhausted':
-      return 429;
-    case 'unavailable':
-    case 'timeout':
-    case 'not_ready':
-    case 'cancelled':
-      return 503;
-    default:
-      return 500;
-  }
+  if (error.kind === 'exhausted') return 429;
+  return NOT_NOW.has(error.kind) ? 503 : 500;
 }
