@@ -36,11 +36,10 @@ export class QueueLane implements BlobLane {
   }
 
   async disperse(payload: Uint8Array, signal: AbortSignal): Promise<Lookup> {
-    const { queue, pipeline, reader, random, clock } = this.#deps;
+    const { queue, pipeline, random, clock } = this.#deps;
     const digest = createHash('sha256').update(payload).digest('hex');
     const id = `${digest}-${Buffer.from(random.bytes(16)).toString('hex')}`;
-    const { number: block } = await reader.head();
-    await queue.accept(id, payload, { block, unixMs: clock.now() });
+    await queue.accept(id, payload, { unixMs: clock.now() });
     pipeline.start(id);
     for (;;) {
       const lookup = await this.#lookupOf(queue.get(id));
