@@ -13,4 +13,5 @@ export * from './da/verify.ts';
 export type { ErasureErrorCode } from './errors.ts';
 export * from './files/descriptor.ts';
 export * from './files/layout.ts';
+export * from './files/recover.ts';
 export * from './files/stripe.ts';
