@@ -1,7 +1,7 @@
 // Erasure coding: Reed-Solomon at the shapes of storage systems, stripes of coded files, and the DA codec at 32 MiB, each
 // backend against libraries that do the same work.
-import { type Kernels, loadKernels } from '@cairn/kernels';
-import { createTaskPool, loadNativeKernels } from '@cairn/kernels/node';
+import type { Kernels } from '@cairn/kernels';
+import { createTaskPool, loadNativeKernels, loadNodeKernels } from '@cairn/kernels/node';
 import {
   BLOB_BYTES,
   blobCases,
@@ -50,7 +50,7 @@ function ratiosOf(rows: readonly BenchRow[], backends: readonly Kernels[]): Benc
 
 async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnType<Suite['run']> {
   const native = loadNativeKernels();
-  const wasm = await loadKernels();
+  const { kernels: wasm } = await loadNodeKernels('wasm');
   const backends = native.kernels ? [wasm, native.kernels] : [wasm];
   const peers = loadErasurePeers();
   await using pool = await createTaskPool();
@@ -66,7 +66,8 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnTy
     rows,
     ratios: ratiosOf(rows, backends),
     notes: [
-      'one thread; rates are of data (payload, or data shards), not of what is written',
+      'one thread; rates are of data (payload, or data shards), not of what is written; rows and shards lie in workspace()',
+      'wasm: as it runs in Node, where node:crypto hashes the pieces of rows',
       'encode: the same bytes as reed-solomon-erasure (checked first); ronomon makes as many parity bytes with another matrix, in a thread of libuv, timed by the clock from call to callback (ours by CPU time), so there is no ratio',
       `encodeBlob: version 0x11, DA-M (4096 + 12,288 rows), 32 MiB frame, into memory that the caller keeps; rowTransforms, rowHashes (row leaves of 128 MiB) and rowCombination are parts of it`,
       'checkShard: 148 rows with multiproof, opening the commitment and extending the combinations included; 16 shards a run',

@@ -190,7 +190,7 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnTy
     ratios,
     notes: [
       'one thread; rates are of source rows; transforms: n+m rows are n coefficients evaluated at m more points',
-      'wasm: rows in memory of the caller, copied in and out; wasm-workspace: rows in the linear memory, up to 64 MiB',
+      'wasm: rows in memory of the caller, copied in and out; wasm-workspace: rows in the linear memory, up to 128 MiB',
       'backends give the same bytes: libs/kernels/test/galois',
       native.kernels ? `native: ${native.isa}` : `native: not measured, ${native.reason}`,
     ],

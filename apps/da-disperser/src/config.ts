@@ -1,8 +1,6 @@
 import { kernelsSetting } from '@cairn/config';
-import { daemonSettings } from '@cairn/daemon';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
-import { rollupSettings } from './rollup/config.ts';
 
 /** Settings of the disperser; flags are the kebab case of these names, variables `CAIRN_DISPERSER_` and upper snake case. */
 export const disperserConfigSchema = z.object({
@@ -55,7 +53,6 @@ export const disperserConfigSchema = z.object({
     .min(1)
     .default(60)
     .describe('how long ended blobs and their payloads are remembered'),
-  ...rollupSettings,
   threads: z
     .number()
     .int()
@@ -64,6 +61,18 @@ export const disperserConfigSchema = z.object({
     .optional()
     .describe('threads that encode; all cores by default'),
   kernels: kernelsSetting,
-  ...daemonSettings,
+  logLevel: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('least level written'),
+  logFile: z.string().optional().describe('file for the log; standard error by default'),
+  readyJson: z
+    .boolean()
+    .default(false)
+    .describe('print one JSON line to standard output when serving'),
+  exitWithParent: z
+    .boolean()
+    .default(false)
+    .describe('stop when standard input closes (for supervisors)'),
 });
 export type DisperserConfig = z.output<typeof disperserConfigSchema>;

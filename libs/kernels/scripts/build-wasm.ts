@@ -24,7 +24,12 @@ async function compile(module: WasmModuleSource, build: 'strict' | 'relaxed'): P
     'kernel.ts',
     ...['--outFile', 'kernel.wasm', '-O3', '--converge', '--noAssert', '--runtime', 'stub'],
     ...['--uncheckedBehavior', 'always', '--enable', 'simd'],
-    ...['--initialMemory', `${module.pages}`, '--maximumMemory', `${module.pages}`],
+    ...[
+      '--initialMemory',
+      `${module.pages}`,
+      '--maximumMemory',
+      `${module.pagesMax ?? module.pages}`,
+    ],
     ...(build === 'relaxed' ? ['--enable', 'relaxed-simd'] : []),
     ...(module.sharedMemory ? ['--enable', 'threads', '--importMemory', '--sharedMemory'] : []),
   ];

@@ -1,4 +1,3 @@
-export * from './coded.ts';
 export * from './constants.ts';
 export * from './devnet-file.ts';
 export * from './directory.ts';

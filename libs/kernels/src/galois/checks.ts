@@ -88,13 +88,14 @@ export function checkMatrix(job: MatrixJob): MatrixPlan {
   assert(isCount(targetCount), 'multiplyMatrix: a constant for every pair of rows');
   const targetRows = checkRowList(job.targetRows, targetCount, rowBytes, target);
   assert(targetRows.length === targetCount, 'multiplyMatrix: a target row for every matrix row');
-  const constants = Uint16Array.from(job.constants, (constant) => {
-    assert(
-      isCount(constant) && constant < 1 << field,
-      'multiplyMatrix: constant is not in the field',
-    );
-    return constant;
-  });
+  // A loop: for short rows `from` with a callback would be a good part of the work.
+  const constants = new Uint16Array(job.constants.length);
+  for (let i = 0; i < constants.length; i++) {
+    const constant = job.constants[i]!;
+    if (!(isCount(constant) && constant < 1 << field))
+      assert(false, 'multiplyMatrix: constant is not in the field');
+    constants[i] = constant;
+  }
   return { columns, sourceRows, targetRows, constants };
 }
 

@@ -60,9 +60,11 @@ export const MATRIX_ROWS_MAX = 128;
 /** Bytes of a coefficient table of the widest staged range of a combination. */
 export const COMBINE_WIDTH_MAX = 64 * KIB;
 const WORK_BYTES = 8 * KIB * KIB;
-const WORKSPACE_BYTES = 64 * KIB * KIB;
-/** A staged range aims at this much in all, and at this much per row. */
-const STAGE_BYTES = KIB * KIB;
+/** All rows of a 32 MiB blob with its parity. */
+const WORKSPACE_BYTES = 128 * KIB * KIB;
+const PAGE_BYTES = 64 * KIB;
+/** A staged range aims at this much in all (it leaves the second-level cache to the caller's rows), and at this much per row. */
+const STAGE_BYTES = 256 * KIB;
 const STAGE_WIDTH = 2 * KIB;
 
 export const roundUp = (value: number, unit: number): number => Math.ceil(value / unit) * unit;
@@ -79,8 +81,9 @@ function nibbleProducts(
 
 export class GaloisMemory {
   readonly wasm: GaloisExports;
-  readonly bytes: Uint8Array;
-  readonly words: Uint32Array;
+  /** Views of the whole memory: other ones after `workspace`. */
+  bytes: Uint8Array;
+  words: Uint32Array;
   /** Tables of the constants 1, 2, 4, … of GF(2^16), 128 bytes each. */
   readonly bits: number;
   /** `MATRIX_ROWS_MAX` source addresses, then 4 target addresses. */
@@ -95,6 +98,8 @@ export class GaloisMemory {
   readonly #tables16: number;
   readonly #stage: number;
   readonly #stageBytes: number;
+  /** Where the workspace begins, once it was asked for. */
+  #workspace: number | undefined;
   /** Even constants of GF(2^16) that have a table. */
   #tables16Count = 1;
 
@@ -118,7 +123,7 @@ export class GaloisMemory {
     this.#tables16 = take(128 * 32_768);
     this.work = take(WORK_BYTES);
     this.#stage = next;
-    this.#stageBytes = this.bytes.length - WORKSPACE_BYTES - next;
+    this.#stageBytes = this.bytes.length - next;
     this.#fillTables8();
     this.#fillBits();
   }
@@ -165,7 +170,7 @@ export class GaloisMemory {
     this.wasm.useTables(tables8, this.#twiddles8 + b * 8 * 256, this.#tables16);
   }
 
-  /** Writes the table of a constant to `at`, or for GF(2^8) with no `at` gives the one there is. */
+  /** Writes the table of a constant to `at`, a multiple of 4: 128 bytes, 32 for GF(2^8). */
   writeTable(
     field: GaloisField,
     basis: GaloisBasis | undefined,
@@ -176,8 +181,9 @@ export class GaloisMemory {
       this.wasm.tableOf16(this.bits, constant, at);
       return;
     }
-    const table = this.#tables8 + ((basis === 'polynomial' ? 256 : 0) + constant) * 32;
-    this.bytes.copyWithin(at, table, table + 32);
+    // Word by word: `copyWithin` costs ten times as much at this length.
+    const table = (this.#tables8 + ((basis === 'polynomial' ? 256 : 0) + constant) * 32) / 4;
+    for (let i = 0; i < 8; i++) this.words[at / 4 + i] = this.words[table + i]!;
   }
 
   /** Widest range of columns, a multiple of 64, that `rowCount` rows (and 3 more) fit the stage with. */
@@ -191,8 +197,18 @@ export class GaloisMemory {
 
   /** See `GaloisKernels.workspace`. */
   workspace(bytes: number): Uint8Array {
-    const at = this.bytes.length - WORKSPACE_BYTES;
-    return bytes <= WORKSPACE_BYTES ? this.bytes.subarray(at, at + bytes) : new Uint8Array(bytes);
+    if (bytes > WORKSPACE_BYTES) return new Uint8Array(bytes);
+    this.#workspace ??= this.#grow(WORKSPACE_BYTES);
+    return this.bytes.subarray(this.#workspace, this.#workspace + bytes);
+  }
+
+  /** Adds memory at the end and returns its address. Happens once: growing detaches every view given out before. */
+  #grow(bytes: number): number {
+    const at = this.bytes.length;
+    this.wasm.memory.grow(bytes / PAGE_BYTES);
+    this.bytes = new Uint8Array(this.wasm.memory.buffer);
+    this.words = new Uint32Array(this.wasm.memory.buffer);
+    return at;
   }
 
   /**

@@ -57,7 +57,10 @@ export function multiplyMatrix(memory: GaloisMemory, job: MatrixJob): void {
   const staged = Math.min(sourceCount, MATRIX_ROWS_MAX);
   const directSource = memory.direct(job.source, rowBytes, start, end);
   const directTarget = memory.direct(job.target, rowBytes, start, end);
-  const stageWidth = memory.stageWidth(staged + targetCount, end - start);
+  const stageWidth =
+    directSource && directTarget
+      ? end - start
+      : memory.stageWidth(staged + targetCount, end - start);
   for (let at = start; at < end; at += stageWidth) {
     const width = Math.min(stageWidth, end - at);
     const part = { rowBytes, start: at, width, count: 1 };

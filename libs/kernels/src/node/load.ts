@@ -1,5 +1,7 @@
 import type { KernelBackend, Kernels } from '../kernels.ts';
 import { loadKernels } from '../load.ts';
+import { wasmKernels } from '../wasm.ts';
+import { cryptoSha256 } from './crypto-sha256.ts';
 import { loadNativeKernels } from './native.ts';
 
 export type NodeKernels = {
@@ -8,6 +10,12 @@ export type NodeKernels = {
   why: string;
 };
 
+/** WASM, but for what node:crypto does faster. */
+async function nodeWasmKernels(): Promise<Kernels> {
+  const kernels = await wasmKernels();
+  return { ...kernels, sha256: cryptoSha256(kernels.sha256) };
+}
+
 /** Native kernels when built, WASM otherwise, or exactly the backend asked for where it exists. */
 export async function loadNodeKernels(
   backend: 'auto' | KernelBackend = 'auto',
@@ -15,7 +23,9 @@ export async function loadNodeKernels(
   if (backend === 'auto' || backend === 'native') {
     const native = loadNativeKernels();
     if (native.kernels) return { kernels: native.kernels, why: `native addon, ${native.isa}` };
-    return { kernels: await loadKernels(), why: `WebAssembly SIMD: ${native.reason}` };
+    return { kernels: await nodeWasmKernels(), why: `WebAssembly SIMD: ${native.reason}` };
   }
-  return { kernels: await loadKernels({ backend }), why: `${backend}, as configured` };
+  const why = `${backend}, as configured`;
+  if (backend === 'wasm') return { kernels: await nodeWasmKernels(), why };
+  return { kernels: await loadKernels({ backend }), why };
 }

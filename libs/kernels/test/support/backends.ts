@@ -1,6 +1,6 @@
 // Every backend this machine can run, for suites that hold all of them to the reference.
 import { type Kernels, wasmKernels } from '../../src/index.ts';
-import { loadNativeKernels } from '../../src/node/index.ts';
+import { loadNativeKernels, loadNodeKernels } from '../../src/node/index.ts';
 
 export type BackendUnderTest = {
   name: string;
@@ -10,6 +10,12 @@ export type BackendUnderTest = {
 
 const native = loadNativeKernels();
 const wasm = { relaxed: wasmKernels('relaxed'), strict: wasmKernels('strict') };
+
+/** WASM as Node has it, with node:crypto where that is faster. */
+export const wasmInNode: BackendUnderTest = {
+  name: 'wasm in Node',
+  load: async () => (await loadNodeKernels('wasm')).kernels,
+};
 
 /** WASM in both forms, and the addon once per instruction set of this CPU. */
 export const backends: readonly BackendUnderTest[] = [

@@ -1,2 +1,0 @@
-export * from './run.ts';
-export * from './settings.ts';
