@@ -9,6 +9,7 @@ import {
   keccak256,
 } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
+import type { StakedService } from './stake-vault.ts';
 
 type Artifact = { abi: Abi; bytecode: Hex };
 
@@ -74,4 +75,32 @@ export async function deployContracts(
     options.log?.(`${name} at ${addresses[name]}`);
   }
   return { chainId, block, addresses, codeHashes };
+}
+
+/** Announces a service to a vault whose parameters the account may set. Throws `DEPLOY_FAILED`. */
+export async function announceService(
+  options: { rpcUrl: string; privateKey: Hex },
+  stakeVault: Address,
+  { service, slasher, capBps }: StakedService,
+): Promise<void> {
+  const account = privateKeyToAccount(options.privateKey);
+  const transport = http(options.rpcUrl);
+  const client = createPublicClient({ transport, pollingInterval: 50 });
+  const hash = await createWalletClient({ account, transport }).writeContract({
+    address: stakeVault,
+    abi: artifact('StakeVault').abi,
+    functionName: 'announceService',
+    args: [service, slasher, capBps],
+    chain: null,
+    account,
+  });
+  const receipt = await client.waitForTransactionReceipt({ hash, timeout: 60_000 });
+  if (receipt.status === 'success') return;
+  throw new CodedError({
+    code: 'DEPLOY_FAILED',
+    kind: 'conflict',
+    message: `the vault at ${stakeVault} did not take the service`,
+    hint: 'the account may not set its parameters, or it knows the service already',
+    details: { hash, service },
+  });
 }

@@ -1,6 +1,7 @@
 import type { Address, Hex } from '@cairn/base';
 import type { DaPreset } from '@cairn/protocol';
-import { deployContracts } from './deploy-contracts.ts';
+import { announceService, deployContracts } from './deploy-contracts.ts';
+import { stakeVaultArguments } from './stake-vault.ts';
 
 export type DeployDaOptions = {
   rpcUrl: string;
@@ -11,6 +12,11 @@ export type DeployDaOptions = {
   timelockSeconds: number;
   /** Gets the treasury's part of fees; the deployer by default. */
   treasury?: Address | undefined;
+  /**
+   * The vault that secures the service: the account announces the registry to it, which takes effect after the vault's timelock.
+   * Without it a vault of the service's own is deployed.
+   */
+  stakeVault?: Address | undefined;
   log?: ((message: string) => void) | undefined;
 };
 export type DaDeployment = {
@@ -24,35 +30,26 @@ export type DaDeployment = {
   codeHashes: Record<string, string>;
 };
 
-/** Deploys StakeVault, DARegistry, DAEntrance and DAChallenges. Throws `DEPLOY_FAILED`. */
+/** Deploys DARegistry, DAEntrance and DAChallenges, and a StakeVault if none is given. Throws `DEPLOY_FAILED`. */
 export async function deployDa(options: DeployDaOptions): Promise<DaDeployment> {
   const p = options.parameters;
   const timelock = BigInt(options.timelockSeconds);
-  const blocks =
-    3 * p.epochBlocks +
-    p.lookaheadBlocks +
-    p.confirmBlocks +
-    p.responseBlocks +
-    p.correlationEpochs * p.epochBlocks;
-  const requiredUnbonding = BigInt(p.retentionSeconds + blocks * p.blockSeconds);
+  const given = options.stakeVault;
   const { block, addresses, codeHashes } = await deployContracts(
     options,
-    ['StakeVault', 'DARegistry', 'DAEntrance', 'DAChallenges'],
+    [...(given ? [] : ['StakeVault']), 'DARegistry', 'DAEntrance', 'DAChallenges'],
     (name, at, admin) => {
+      const vault = given ?? at('StakeVault');
       switch (name) {
         case 'StakeVault':
-          return [
-            BigInt(p.unbondingSeconds),
-            requiredUnbonding,
-            p.minimumStakeWei,
-            BigInt(p.epochBlocks),
-            [at('DARegistry')],
-            [{ slasher: at('DAChallenges'), capBps: p.slashCapBps, effectiveFrom: 0 }],
+          return stakeVaultArguments(
+            p,
+            [{ service: at('DARegistry'), slasher: at('DAChallenges'), capBps: p.slashCapBps }],
             admin,
             timelock,
-          ];
+          );
         case 'DARegistry':
-          return [p, at('StakeVault'), at('DAChallenges')];
+          return [p, vault, at('DAChallenges')];
         case 'DAEntrance':
           return [
             p,
@@ -64,18 +61,23 @@ export async function deployDa(options: DeployDaOptions): Promise<DaDeployment> 
             timelock,
           ];
         default:
-          return [p, at('StakeVault'), at('DARegistry'), at('DAEntrance')];
+          return [p, vault, at('DARegistry'), at('DAEntrance')];
       }
     },
   );
+  const contracts = {
+    stakeVault: given ?? addresses.StakeVault!,
+    daRegistry: addresses.DARegistry!,
+    daEntrance: addresses.DAEntrance!,
+    daChallenges: addresses.DAChallenges!,
+  };
+  if (given) {
+    const { daRegistry: service, daChallenges: slasher } = contracts;
+    await announceService(options, given, { service, slasher, capBps: p.slashCapBps });
+  }
   return {
     block,
-    contracts: {
-      stakeVault: addresses.StakeVault!,
-      daRegistry: addresses.DARegistry!,
-      daEntrance: addresses.DAEntrance!,
-      daChallenges: addresses.DAChallenges!,
-    },
+    contracts,
     codeHashes,
   };
 }

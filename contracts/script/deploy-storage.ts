@@ -1,6 +1,7 @@
 import type { Hex } from '@cairn/base';
 import type { Deployment, Preset } from '@cairn/protocol';
 import { deployContracts } from './deploy-contracts.ts';
+import { stakeVaultArguments } from './stake-vault.ts';
 
 export type DeployOptions = {
   rpcUrl: string;
@@ -12,13 +13,16 @@ export type DeployOptions = {
   log?: (message: string) => void;
 };
 
-/** Deploys ChunkRewards, FixedPriceMarket, Flow, IdBonds and PoraMine. Throws `DEPLOY_FAILED`. */
+/**
+ * Deploys ChunkRewards, FixedPriceMarket, Flow, StakeVault and PoraMine. The vault knows PoraMine, which reserves bonds and
+ * never slashes; `deployDa` announces further services to it. Throws `DEPLOY_FAILED`.
+ */
 export async function deployStorage(options: DeployOptions): Promise<Deployment> {
   const { preset } = options;
   const timelock = BigInt(options.timelockSeconds ?? (preset.name === 'devnet' ? 0 : 172_800));
   const { chainId, block, addresses, codeHashes } = await deployContracts(
     options,
-    ['ChunkRewards', 'FixedPriceMarket', 'Flow', 'IdBonds', 'PoraMine'],
+    ['ChunkRewards', 'FixedPriceMarket', 'Flow', 'StakeVault', 'PoraMine'],
     (name, at, admin) => {
       switch (name) {
         case 'ChunkRewards':
@@ -33,13 +37,16 @@ export async function deployStorage(options: DeployOptions): Promise<Deployment>
           return [preset.pricePerSectorWei, at('Flow'), at('ChunkRewards'), admin, timelock];
         case 'Flow':
           return [at('FixedPriceMarket'), BigInt(preset.blocksPerEpoch), 0n, admin, timelock];
-        case 'IdBonds':
-          return [at('PoraMine'), preset.mine.idBondWei];
+        case 'StakeVault': {
+          const mine = { service: at('PoraMine'), slasher: at('PoraMine'), capBps: 0 };
+          return stakeVaultArguments(preset.da, [mine], admin, timelock);
+        }
         default:
           return [
             at('Flow'),
             at('ChunkRewards'),
-            at('IdBonds'),
+            at('StakeVault'),
+            preset.mine.idBondWei,
             preset.mine.difficulty,
             preset.mine,
             admin,
@@ -56,7 +63,7 @@ export async function deployStorage(options: DeployOptions): Promise<Deployment>
       market: addresses.FixedPriceMarket!,
       reward: addresses.ChunkRewards!,
       mine: addresses.PoraMine!,
-      idBonds: addresses.IdBonds!,
+      stakeVault: addresses.StakeVault!,
     },
     codeHashes,
   };

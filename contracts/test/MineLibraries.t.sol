@@ -4,7 +4,6 @@ pragma solidity ^0.8.28;
 import {Difficulty} from "../src/libraries/Difficulty.sol";
 import {EpochRing} from "../src/libraries/EpochRing.sol";
 import {Recall} from "../src/libraries/Recall.sol";
-import {IdBonds} from "../src/storage/IdBonds.sol";
 import {assertEq, assertTrue, vm} from "./Vm.sol";
 
 contract MineLibrariesTest {
@@ -58,37 +57,5 @@ contract MineLibrariesTest {
         uint256 expected = 1;
         for (uint256 i = 0; i < 64; ++i) if (mask & (1 << i) == 0) expected *= 2;
         assertEq(Recall.shardsOf(mask), expected, "shards");
-    }
-
-    /// Deposits, reservations and withdrawals in any order: what is held is what is owed, and a bond never leaves.
-    function testFuzz_bonds_are_conserved(uint256 seed) public {
-        IdBonds bonds = new IdBonds(address(this), 1 ether);
-        vm.deal(address(this), 1000 ether);
-        uint256 deposited = 0;
-        uint256 reserved = 0;
-        for (uint256 i = 0; i < 16; ++i) {
-            uint256 draw = uint256(keccak256(abi.encode(seed, i)));
-            if (draw % 4 == 0) {
-                uint256 amount = (draw >> 8) % 3 ether;
-                bonds.depositFor{value: amount}(address(this));
-                deposited += amount;
-            } else if (draw % 4 == 1) {
-                bool fits = deposited - reserved >= 1 ether;
-                if (!fits) vm.expectRevert();
-                bonds.reserve(address(this));
-                if (fits) reserved += 1 ether;
-            } else if (draw % 4 == 2) {
-                uint256 amount = (draw >> 8) % 2 ether;
-                bool fits = amount <= deposited - reserved;
-                if (!fits) vm.expectRevert();
-                bonds.withdraw(amount, payable(address(0xC0FFEE)));
-                if (fits) deposited -= amount;
-            } else if (reserved != 0) {
-                bonds.release(address(this));
-                reserved -= 1 ether;
-            }
-            assertEq(address(bonds).balance, deposited, "held");
-            assertTrue(deposited >= reserved, "every reserved bond is there");
-        }
     }
 }

@@ -2,11 +2,10 @@
 pragma solidity ^0.8.28;
 
 import {EpochRange, MineContext} from "../src/interfaces/IFlow.sol";
-import {IIdBond} from "../src/interfaces/IIdBond.sol";
+import {IStakeVault} from "../src/interfaces/IStakeVault.sol";
 import {IPoraMine, MineParameters, PoraAnswer, WorkerContext} from "../src/interfaces/IPoraMine.sol";
 import {Governed} from "../src/access/Governed.sol";
 import {Flow} from "../src/storage/Flow.sol";
-import {IdBonds} from "../src/storage/IdBonds.sol";
 import {PoraMine} from "../src/storage/PoraMine.sol";
 import {PoraFixture} from "./PoraFixture.sol";
 import {assertEq, assertTrue, skip, vm} from "./Vm.sol";
@@ -246,32 +245,48 @@ contract PoraMineTest is PoraFixture {
 
     /* -------------------------------------------------------- ids ------------------------------------------------------ */
 
-    function test_every_id_reserves_a_bond() public {
-        vm.deal(ALICE, 10 ether);
+    function test_an_id_costs_a_bond_that_comes_with_the_request_and_stays_the_operators() public {
+        assertEq(vault.missingFor(ALICE, address(mine), BOND), BOND, "what to bring");
         vm.prank(ALICE);
-        vm.expectRevert(abi.encodeWithSelector(IIdBond.BondMissing.selector, ALICE, 0, BOND));
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.NotOptedIn.selector, ALICE, address(mine)));
+        mine.requestMinerId{value: BOND - 1}(ALICE, 1);
+        vm.prank(ALICE);
+        mine.requestMinerId{value: BOND + 7}(ALICE, 1);
+        assertEq(vault.reservedFor(ALICE, address(mine)), BOND, "reserved");
+        assertEq(vault.stakeOf(ALICE), 7, "the surplus is stake like any other");
+        bytes32 again = keccak256(abi.encodePacked(blockhash(block.number - 1), ALICE, uint64(1)));
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(IPoraMine.MinerIdTaken.selector, again));
+        mine.requestMinerId{value: BOND}(ALICE, 1);
+        uint256 perWei = vault.VIRTUAL_SHARES();
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.ReservedStake.selector, ALICE, BOND - 1, BOND));
+        vault.queueExit(ALICE, 8 * perWei);
+        vm.prank(ALICE);
+        vault.queueExit(ALICE, 7 * perWei);
+    }
+
+    function test_an_operator_that_opted_in_takes_ids_out_of_its_stake() public {
+        vm.prank(ALICE);
+        vault.deposit{value: 2 * BOND}(ALICE);
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.NotOptedIn.selector, ALICE, address(mine)));
         mine.requestMinerId(ALICE, 1);
-        bonds.depositFor{value: 2 * BOND}(ALICE);
+        vm.prank(ALICE);
+        vault.optIn(address(mine));
+        assertEq(vault.missingFor(ALICE, address(mine), BOND), 0, "nothing to bring");
         vm.prank(ALICE);
         mine.requestMinerId(ALICE, 1);
         vm.prank(ALICE);
         mine.requestMinerId(ALICE, 2);
         vm.prank(ALICE);
-        vm.expectRevert(abi.encodeWithSelector(IIdBond.BondMissing.selector, ALICE, 0, BOND));
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.ReservedStake.selector, ALICE, 0, BOND));
         mine.requestMinerId(ALICE, 3);
         vm.prank(ALICE);
-        vm.expectRevert(abi.encodeWithSelector(IdBonds.AboveFree.selector, 1, 0));
-        bonds.withdraw(1, payable(ALICE));
+        vault.optOut(address(mine));
         vm.prank(ALICE);
-        vm.expectRevert(
-            abi.encodeWithSelector(
-                IPoraMine.MinerIdTaken.selector, keccak256(abi.encodePacked(blockhash(block.number - 1), ALICE, uint64(1)))
-            )
-        );
-        mine.requestMinerId(ALICE, 1);
-        vm.prank(ALICE);
-        vm.expectRevert(abi.encodeWithSelector(IIdBond.OnlyMine.selector, ALICE));
-        bonds.release(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.ReservedStake.selector, ALICE, 0, 2 * BOND));
+        vault.leaveService(address(mine));
     }
 
     function test_a_bond_is_free_again_when_its_id_is_inactive_and_retired() public {
@@ -286,8 +301,13 @@ contract PoraMineTest is PoraFixture {
         vm.roll(MINE_START + 64 * EPOCH + 1);
         vm.prank(MINER);
         mine.retireMinerId(minerId);
+        uint256 shares = vault.sharesOf(MINER, MINER);
         vm.prank(MINER);
-        bonds.withdraw(BOND, payable(MINER));
+        uint256 exit = vault.queueExit(MINER, shares);
+        skip(UNBONDING);
+        uint256 before = MINER.balance;
+        vault.release(exit);
+        assertEq(MINER.balance - before, BOND, "all of it");
         vm.prank(MINER);
         vm.expectRevert(abi.encodeWithSelector(IPoraMine.UnknownMinerId.selector, minerId));
         mine.retireMinerId(minerId);

@@ -34,6 +34,10 @@ contract Service is IStakedService {
         vault.reserve(operator, amount);
     }
 
+    function bond(StakeVault vault, address operator, uint256 amount) external payable {
+        vault.bond{value: msg.value}(operator, amount);
+    }
+
     function unreserve(StakeVault vault, address operator, uint256 amount) external {
         vault.unreserve(operator, amount);
     }
@@ -242,6 +246,58 @@ contract StakeVaultTest {
         second.reserve(vault, OPERATOR, 1 ether); // did not opt in there
         service.unreserve(vault, OPERATOR, 30 ether);
         exitAll(OPERATOR, OPERATOR);
+    }
+
+    function test_a_bond_brings_its_own_stake_and_touches_no_other_without_consent() public {
+        deposit(OPERATOR, OPERATOR, 100 ether);
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.NotOptedIn.selector, OPERATOR, address(service)));
+        service.bond{value: 0.4 ether}(vault, OPERATOR, 0.5 ether);
+        service.bond{value: 0.5 ether}(vault, OPERATOR, 0.5 ether);
+        assertEq(vault.stakeOf(OPERATOR), 100 ether, "the stake of before counts as before");
+        assertEq(vault.sharesOf(OPERATOR, address(service)), 0, "the service owns nothing");
+        optIn(OPERATOR);
+        service.bond(vault, OPERATOR, 100 ether);
+        assertEq(vault.stakeOf(OPERATOR), 0, "all of it");
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.ReservedStake.selector, OPERATOR, 0, 1));
+        service.bond(vault, OPERATOR, 1);
+        Service stranger = new Service();
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.UnknownService.selector, address(stranger)));
+        stranger.bond{value: 1 ether}(vault, OPERATOR, 1 ether);
+        vm.expectRevert();
+        second.unreserve(vault, OPERATOR, 1);
+    }
+
+    function test_a_service_takes_bonds_from_the_end_of_its_timelock_on() public {
+        Service late = new Service();
+        vm.prank(address(0xAD));
+        vault.announceService(address(late), address(late), 0);
+        uint256 from = vm.getBlockTimestamp() + 1 days;
+        vm.expectRevert(abi.encodeWithSelector(IStakeVault.ServiceNotEffective.selector, address(late), from));
+        late.bond{value: 1 ether}(vault, OTHER, 1 ether);
+        vm.warp(from);
+        late.bond{value: 1 ether}(vault, OTHER, 1 ether);
+    }
+
+    /// Whatever the share price has become, `missingFor` is what a bond needs, to the wei.
+    function testFuzz_what_is_missing_is_enough_and_no_wei_too_much(uint256 seed) public {
+        deposit(OPERATOR, OPERATOR, 1 ether + seed % 50 ether);
+        optIn(OPERATOR);
+        vm.prank(OPERATOR);
+        vault.queueExit(OPERATOR, 1 + seed % 1e18);
+        for (uint256 i = 0; i < 6; ++i) {
+            uint256 draw = uint256(keccak256(abi.encode(seed, i)));
+            if (draw % 3 == 0) service.slash(vault, OPERATOR, draw % 2 ether, OTHER, 0);
+            Service by = draw % 2 == 0 ? service : second;
+            uint256 amount = 1 + draw % 5 ether;
+            uint256 missing = vault.missingFor(OPERATOR, address(by), amount);
+            if (missing != 0) {
+                vm.expectRevert();
+                by.bond{value: missing - 1}(vault, OPERATOR, amount);
+            }
+            by.bond{value: missing}(vault, OPERATOR, amount);
+        }
+        assertEq(vault.poolOf(OPERATOR).assets, vault.totalAssets(), "one pool");
+        assertEq(address(vault).balance, vault.totalAssets() + vault.burned() + vault.credits(OTHER), "conserved");
     }
 
     function test_stake_is_remembered_by_block() public {

@@ -5,9 +5,10 @@ import {Submission, SubmissionData, SubmissionNode} from "../src/interfaces/IFlo
 import {ChunkRewards} from "../src/storage/ChunkRewards.sol";
 import {FixedPriceMarket} from "../src/storage/FixedPriceMarket.sol";
 import {Flow} from "../src/storage/Flow.sol";
-import {IdBonds} from "../src/storage/IdBonds.sol";
 import {PoraMine} from "../src/storage/PoraMine.sol";
 import {MineParameters} from "../src/interfaces/IPoraMine.sol";
+import {IStakeVault} from "../src/interfaces/IStakeVault.sol";
+import {StakeVault} from "../src/staking/StakeVault.sol";
 import {vm} from "./Vm.sol";
 
 /// The contracts, wired as the deployment script wires them.
@@ -22,12 +23,18 @@ abstract contract Storage {
     Flow internal flow;
     FixedPriceMarket internal market;
     ChunkRewards internal reward;
-    IdBonds internal bonds;
+    StakeVault internal vault;
     PoraMine internal mine;
     uint256 internal constant BOND = 1 ether;
+    uint256 internal constant UNBONDING = 900;
 
     function firstBlock() internal view virtual returns (uint256) {
         return 100;
+    }
+
+    /// At one, every seal of an unsharded miner is an answer.
+    function startDifficulty() internal view virtual returns (uint256) {
+        return 1;
     }
 
     /// Numbers that the tests mine with.
@@ -56,11 +63,19 @@ abstract contract Storage {
             vm.deployCode("FixedPriceMarket", abi.encode(PRICE, flowAt, address(reward), ADMIN, 1 days))
         );
         flow = Flow(vm.deployCode("Flow", abi.encode(marketAt, EPOCH, 0, ADMIN, 1 days)));
-        bonds = IdBonds(vm.deployCode("IdBonds", abi.encode(mineAt, BOND)));
+        address[] memory services = new address[](1);
+        services[0] = mineAt;
+        IStakeVault.Service[] memory settings = new IStakeVault.Service[](1);
+        settings[0] = IStakeVault.Service(mineAt, 0, 0);
+        vault = StakeVault(
+            vm.deployCode(
+                "StakeVault", abi.encode(UNBONDING, UNBONDING, 1 ether, 30, services, settings, ADMIN, 1 days)
+            )
+        );
         mine = PoraMine(
             vm.deployCode(
                 "PoraMine",
-                abi.encode(flowAt, address(reward), address(bonds), 1, mineParameters(), ADMIN, 1 days)
+                abi.encode(flowAt, address(reward), address(vault), BOND, startDifficulty(), mineParameters(), ADMIN, 1 days)
             )
         );
         require(address(market) == marketAt && address(flow) == flowAt && address(mine) == mineAt, "wiring");

@@ -19,9 +19,9 @@ const EXPORTED = {
   PoraMine: 'poraMineAbi',
   DAChallenges: 'daChallengesAbi',
   StakeVault: 'stakeVaultAbi',
+  StorageCustody: 'storageCustodyAbi',
   ChunkRewards: 'chunkRewardsAbi',
   FixedPriceMarket: 'fixedPriceMarketAbi',
-  IdBonds: 'idBondsAbi',
 } as const;
 
 const sources = new Map(

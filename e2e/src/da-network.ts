@@ -19,12 +19,15 @@ export type DaNetwork = AsyncDisposable & {
   reader: DaReader;
   nodes: TestProcess[];
   disperser: TestProcess;
-  /** Starts the disperser again on its data. */
-  restartDisperser(): Promise<void>;
+  /** Starts the disperser again on its data, with other flags from now on when they are given. */
+  restartDisperser(flags?: readonly string[]): Promise<void>;
 };
 
-/** Stakes in tokens, one node each. Blocks come every second once the quorum is open. */
-export async function startDaNetwork(stakes: readonly number[]): Promise<DaNetwork> {
+/** Stakes in tokens, one node each. Blocks come every second once the quorum is open. `flags` are the disperser's. */
+export async function startDaNetwork(
+  stakes: readonly number[],
+  flags: readonly string[] = [],
+): Promise<DaNetwork> {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(await temporaryFolder('cairn-da-')).path;
   const anvil = stack.use(await startAnvil());
@@ -75,12 +78,14 @@ export async function startDaNetwork(stakes: readonly number[]): Promise<DaNetwo
     operators: nodes.map(({ ready }) => String(ready.address)),
   });
   await anvil.rpc('evm_setIntervalMining', [1]);
+  let disperserFlags = flags;
   const startDisperser = (): Promise<TestProcess> =>
     startProcess('apps/da-disperser/src/main.ts', [
       ...common,
       ...['--data-dir', join(dir, 'disperser')],
       ...['--key-file', keyFile(stakes.length + 1)],
       ...['--grpc-port', '0', '--poll-ms', '200', '--threads', '1'],
+      ...disperserFlags,
     ]);
   const network: Omit<DaNetwork, typeof Symbol.asyncDispose> = {
     dir,
@@ -88,7 +93,8 @@ export async function startDaNetwork(stakes: readonly number[]): Promise<DaNetwo
     reader,
     nodes,
     disperser: await startDisperser(),
-    async restartDisperser() {
+    async restartDisperser(more = disperserFlags) {
+      disperserFlags = more;
       await network.disperser.stop();
       network.disperser = await startDisperser();
     },

@@ -15,7 +15,10 @@ export type TestDevnet = AsyncDisposable & {
   stop(): Promise<void>;
 };
 
-/** Starts the real devnet, in a folder of its own unless one is given, and waits until it serves. Its own folder goes with it. */
+/**
+ * Starts the real devnet, in a folder of its own unless one is given, and waits until it serves. Its own folder goes with it.
+ * Without DA nodes, which most tests have no use for, unless `args` say how many.
+ */
 export async function startDevnet(
   args: readonly string[] = [],
   options: { dir?: string } = {},
@@ -23,7 +26,13 @@ export async function startDevnet(
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), 'cairn-e2e-'));
   const child = spawn(
     process.execPath,
-    ['--conditions=source', join(REPOSITORY, 'apps/devnet/src/main.ts'), '--dir', dir, ...args],
+    [
+      '--conditions=source',
+      join(REPOSITORY, 'apps/devnet/src/main.ts'),
+      ...['--dir', dir],
+      ...(args.includes('--da') ? [] : ['--da', '0']),
+      ...args,
+    ],
     {
       stdio: ['ignore', 'pipe', 'pipe'],
     },
@@ -46,7 +55,7 @@ export async function startDevnet(
         if (child.exitCode !== null) throw new Error(`the devnet ended: ${errors}`);
         return existsSync(descriptor);
       },
-      { timeoutMs: 60_000, what: 'the devnet' },
+      { timeoutMs: 120_000, what: 'the devnet' },
     );
   } catch (error) {
     await stop();

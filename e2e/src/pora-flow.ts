@@ -1,6 +1,6 @@
 // A flow with random files on a real chain, known whole: every sealed byte and every proof of it can be made.
 import { bytesToHash32, type Hash32, type Hex, type RandomSource } from '@cairn/base';
-import { flowAbi, idBondsAbi, poraMineAbi } from '@cairn/chain';
+import { flowAbi, poraMineAbi } from '@cairn/chain';
 import type { Kernels } from '@cairn/kernels';
 import {
   FlowTree,
@@ -107,11 +107,11 @@ export class PoraFlow {
   }
 
   async register(seed: bigint): Promise<Hash32> {
-    const { mine, idBonds } = this.chain.deployment.contracts;
+    const { mine } = this.chain.deployment.contracts;
     const bond = await this.client.readContract({
-      address: idBonds as Hex,
-      abi: idBondsAbi,
-      functionName: 'bond',
+      address: mine as Hex,
+      abi: poraMineAbi,
+      functionName: 'idBond',
     });
     const hash = await this.wallet.writeContract({
       address: mine as Hex,

@@ -8,6 +8,7 @@ import { createHashPool, type HashPool, loadNodeKernels } from '@cairn/kernels/n
 import { type DevnetFile, devnetFileSchema } from '@cairn/protocol';
 import { createHttpTransport } from '@cairn/rpc/node';
 import { createStorageClient, type StorageClient } from '@cairn/sdk';
+import { fileScratch } from '@cairn/sdk/node';
 
 /** Flags that every verb understands. */
 export type GlobalFlags = {
@@ -115,6 +116,7 @@ export async function openSession(flags: GlobalFlags): Promise<Session> {
     ...network,
     kernels,
     transport,
+    scratch: fileScratch(join(cairnHome(), 'uploads')),
     hasher: (data, options) => pool.segmentRoots(data, options),
   });
   const owned = stack.move();

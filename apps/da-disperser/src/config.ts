@@ -1,6 +1,8 @@
 import { kernelsSetting } from '@cairn/config';
+import { daemonSettings } from '@cairn/daemon';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
+import { rollupSettings } from './rollup/config.ts';
 
 /** Settings of the disperser; flags are the kebab case of these names, variables `CAIRN_DISPERSER_` and upper snake case. */
 export const disperserConfigSchema = z.object({
@@ -53,6 +55,7 @@ export const disperserConfigSchema = z.object({
     .min(1)
     .default(60)
     .describe('how long ended blobs and their payloads are remembered'),
+  ...rollupSettings,
   threads: z
     .number()
     .int()
@@ -61,18 +64,6 @@ export const disperserConfigSchema = z.object({
     .optional()
     .describe('threads that encode; all cores by default'),
   kernels: kernelsSetting,
-  logLevel: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('least level written'),
-  logFile: z.string().optional().describe('file for the log; standard error by default'),
-  readyJson: z
-    .boolean()
-    .default(false)
-    .describe('print one JSON line to standard output when serving'),
-  exitWithParent: z
-    .boolean()
-    .default(false)
-    .describe('stop when standard input closes (for supervisors)'),
+  ...daemonSettings,
 });
 export type DisperserConfig = z.output<typeof disperserConfigSchema>;

@@ -20,10 +20,12 @@ import { openDatabase } from '@cairn/store';
 import type { DisperserConfig } from './config.ts';
 
 import { Batcher } from './pipeline/batcher.ts';
+import { HeaderMaker } from './pipeline/headers.ts';
 import { Payer } from './pipeline/payer.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { Retriever } from './pipeline/retriever.ts';
 import { BlobQueue, MIGRATIONS } from './queue/blob-queue.ts';
+import { startRollupServers } from './rollup/servers.ts';
 import { zeroGServices } from './rpc/zerog.ts';
 
 /** 0G's limit on a request. */
@@ -34,6 +36,9 @@ export type RunningDisperser = AsyncDisposable & {
   /** `host:port` of gRPC. */
   address: string;
   account: Address;
+  /** Where rollups are served; undefined what is off. */
+  opUrl: string | undefined;
+  nitroUrl: string | undefined;
   stop(): Promise<void>;
 };
 
@@ -71,9 +76,16 @@ export async function startDisperser(
     { reader, sender, privateKey, entrance, random: systemRandom, log },
     { depositWei: BigInt(config.depositWei) },
   );
-  const batcher = new Batcher({ disperser, reader, sender, bls: blstBls, log });
+  const batcher = new Batcher({
+    ...{ disperser, reader, sender, bls: blstBls, clock: systemClock, log },
+    noteAttempts: (attempts) => queue.noteAttempts(attempts),
+  });
+  const headers = new HeaderMaker({ reader, payer });
   const pipeline = new Pipeline(
-    { queue, reader, disperser, batcher, payer, kernels, threads, entrance, log },
+    {
+      ...{ queue, reader, disperser, batcher, headers, payer, kernels, threads, entrance },
+      ...{ clock: systemClock, log },
+    },
     { parallelMax: config.parallelMax, triesMax: config.triesMax },
   );
   const retriever = new Retriever({ queue, reader, members, kernels, entrance });
@@ -87,7 +99,6 @@ export async function startDisperser(
         messageBytesMax: MESSAGE_BYTES_MAX,
         services: zeroGServices({
           ...{ queue, pipeline, retriever },
-          head: () => reader.head(),
           random: systemRandom,
           clock: systemClock,
         }),
@@ -113,7 +124,17 @@ export async function startDisperser(
   loop.start();
   stack.defer(() => loop.stop());
 
+  const rollup = await startRollupServers(
+    { queue, pipeline, reader, members, kernels, threads, entrance, log },
+    config,
+  );
+  stack.use(rollup);
+  const { opUrl, nitroUrl } = rollup;
+
   const owned = stack.move();
   const stop = (): Promise<void> => owned.disposeAsync();
-  return { address: server.address, account: sender.address, stop, [Symbol.asyncDispose]: stop };
+  return {
+    ...{ address: server.address, account: sender.address, opUrl, nitroUrl, stop },
+    [Symbol.asyncDispose]: stop,
+  };
 }

@@ -1,4 +1,5 @@
 import { kernelsSetting } from '@cairn/config';
+import { daemonSettings } from '@cairn/daemon';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
@@ -52,18 +53,6 @@ export const daNodeConfigSchema = z.object({
     .default(256 * 1024 * 1024)
     .describe('bytes of rows held in memory while they are checked; an eighth of it per account'),
   kernels: kernelsSetting,
-  logLevel: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('least level written'),
-  logFile: z.string().optional().describe('file for the log; standard error by default'),
-  readyJson: z
-    .boolean()
-    .default(false)
-    .describe('print one JSON line to standard output when serving'),
-  exitWithParent: z
-    .boolean()
-    .default(false)
-    .describe('stop when standard input closes (for supervisors)'),
+  ...daemonSettings,
 });
 export type DaNodeConfig = z.output<typeof daNodeConfigSchema>;

@@ -1,34 +1,30 @@
 /*
- * Brings a whole network up in dependency order and takes it down in reverse: chain, contracts, storage nodes, indexer, KV node.
- * `devnet.json` is written last, by rename, when everything serves, and removed first. How each process is started is in
+ * Brings a whole network up in dependency order and takes it down in reverse: chain, contracts, storage nodes, indexer, KV node,
+ * DA nodes, disperser. `devnet.json` is written last, by rename, when everything serves, and removed first. How each process is started is in
  * parts/; what happens when one dies is in processes/supervised.ts.
  */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { CodedError, type Hex, parseAddress } from '@cairn/base';
-import { createChainReader } from '@cairn/chain';
-import { deployStorage } from '@cairn/contracts/deploy';
-import { DEVNET, type Deployment, type DevnetFile, deploymentSchema, PORTS } from '@cairn/protocol';
-import { mnemonicToAccount } from 'viem/accounts';
+import { CodedError } from '@cairn/base';
+import { DEVNET, type DevnetFile, PORTS } from '@cairn/protocol';
 import type { z } from 'zod';
+import { type DaService, isDaServing, openFirstQuorum, startDaService } from './da-service.ts';
+import { deployOnce } from './deploy.ts';
 import { removeDescriptor, runningDevnet, writeDescriptor } from './descriptor.ts';
+import { ACCOUNTS_FUNDED, MNEMONIC, writeKeys } from './keys.ts';
 import type { DevnetOptions } from './options.ts';
 import { indexerProcess, indexerReady } from './parts/indexer.ts';
 import { kvNodeProcess, kvNodeReady } from './parts/kv-node.ts';
 import { shardPlan, storageNodeProcess, storageNodeReady } from './parts/storage-node.ts';
-import { setBlockTime, startChain } from './processes/chain.ts';
+import { setBlockTime, setClock, startChain } from './processes/chain.ts';
 import type { ChildOptions } from './processes/child.ts';
 import { choosePort } from './processes/ports.ts';
 import { Supervised } from './processes/supervised.ts';
 
-/** The well-known development mnemonic; these keys are worth nothing anywhere else. */
-const MNEMONIC = 'test test test test test test test test test test test junk';
-const ACCOUNTS = 5;
-/** Storage nodes at most: full ones and one for each part. */
-const MINERS_MAX = 32;
-
 export type RunningNetwork = AsyncDisposable & {
   file: DevnetFile;
+  /** Ends the disperser on purpose, and starts it again. Absent without a DA service. */
+  disperser: Pick<Supervised, 'pause' | 'resume'> | undefined;
   stop(): Promise<void>;
 };
 export type NetworkDeps = {
@@ -39,6 +35,8 @@ export type NetworkDeps = {
 
 /** Nodes that every later one connects to; the others find each other through them. */
 const BOOT_NODES = 4;
+/** More than the blocks that the bring-up of the DA service takes, at a second each. */
+const BEHIND_SECONDS = 240;
 
 export async function startNetwork(
   deps: NetworkDeps,
@@ -66,13 +64,16 @@ export async function startNetwork(
   let file: DevnetFile | undefined;
   let isStopping = false;
 
+  const stateFile = join(dir, 'chain.json');
+  const isNewChain = !existsSync(stateFile);
   deps.say('starting the chain');
   const chain = await startChain({
     port: await choosePort(PORTS.chain, taken),
-    stateFile: join(dir, 'chain.json'),
+    stateFile,
     logDir,
     mnemonic: MNEMONIC,
-    accounts: ACCOUNTS + MINERS_MAX,
+    accounts: ACCOUNTS_FUNDED,
+    behindSeconds: BEHIND_SECONDS,
   });
   stack.defer(() => chain.child.stop());
   // Without its chain a network is nothing: it is never started again, and its end is the end of all.
@@ -80,13 +81,18 @@ export async function startNetwork(
     if (!isStopping) deps.onExit('chain', reason);
   });
   const keys = join(dir, 'keys');
-  const accounts = writeKeys(keys, { first: 0, count: ACCOUNTS, prefix: '' });
+  const accounts = writeKeys(keys, 'user');
   const deployment = await deployOnce(dir, chain.rpcUrl, accounts[0]!.privateKey);
-  await setBlockTime(chain.rpcUrl, DEVNET.blockTimeMs);
+  const place = { dir, logDir, rpcUrl: chain.rpcUrl, deployment };
+  const isBroughtUp = options.da === 0 || (await isDaServing(place));
+  if (isBroughtUp) await goLive(chain.rpcUrl);
 
   const services: Supervised[] = [];
   /** Starts a service; `onReady` takes its first line now and whenever it is started again. */
-  const launch = async (child: ChildOptions, onReady: (line: unknown) => void): Promise<void> => {
+  const launch = async (
+    child: ChildOptions,
+    onReady: (line: unknown) => void,
+  ): Promise<Supervised> => {
     const service = await Supervised.start(child, {
       isRestarted: options.restart,
       say: deps.say,
@@ -97,13 +103,15 @@ export async function startNetwork(
       },
     });
     services.push(stack.use(service));
+    return service;
   };
 
   const shards = shardPlan(options.nodes, options.shards);
-  deps.say(`starting ${shards.length} storage nodes`);
-  const miners = options.mine
-    ? writeKeys(keys, { first: ACCOUNTS, count: shards.length, prefix: 'miner-' })
-    : [];
+  deps.say(
+    `starting ${shards.length} storage nodes${options.da > 0 ? ` and ${options.da} DA nodes` : ''}`,
+  );
+  const miners = options.mine ? writeKeys(keys, 'miner', shards.length) : [];
+  const operators = writeKeys(keys, 'daNode', options.da);
   const ports: { rpc: number; admin: number; p2p: number }[] = [];
   for (let i = 0; i < shards.length; i++) {
     ports.push({
@@ -120,6 +128,9 @@ export async function startNetwork(
     admin: await choosePort(PORTS.kvAdmin, taken),
   };
   let kvNode: z.output<typeof kvNodeReady> | undefined;
+  const bringUp = new AbortController();
+  stack.defer(() => bringUp.abort());
+  let da: DaService | undefined;
   await Promise.all([
     ...shards.map((shard, i) => {
       const { rpc: rpcPort, admin: adminPort, p2p: p2pPort } = ports[i]!;
@@ -133,7 +144,7 @@ export async function startNetwork(
           mineKeyFile: miners[i]?.privateKeyFile,
           bootPorts: ports.slice(0, Math.min(i, BOOT_NODES)).map(({ p2p }) => p2p),
         },
-        { dir, logDir, rpcUrl: chain.rpcUrl, deployment },
+        place,
       );
       return launch(child, (line) => {
         storageNodes[i] = storageNodeReady.parse(line);
@@ -152,18 +163,25 @@ export async function startNetwork(
       },
     ),
     launch(
-      kvNodeProcess(kvPorts, {
-        dir,
-        logDir,
-        rpcUrl: chain.rpcUrl,
-        deployment,
-        indexerUrl: `http://127.0.0.1:${indexerPort}`,
-      }),
+      kvNodeProcess(kvPorts, { ...place, indexerUrl: `http://127.0.0.1:${indexerPort}` }),
       (line) => {
         kvNode = kvNodeReady.parse(line);
         if (file) file.kv = { adminUrl: kvNode.adminUrl, pid: kvNode.pid };
       },
     ),
+    (async () => {
+      if (options.da === 0) return;
+      const [disperser] = writeKeys(keys, 'disperser');
+      da = await startDaService({ place, taken, operators, disperser: disperser!, launch });
+    })(),
+    (async () => {
+      if (isBroughtUp) return;
+      await openFirstQuorum(place, operators, {
+        blockSeconds: isNewChain ? DEVNET.da.blockSeconds : undefined,
+        signal: bringUp.signal,
+      });
+      await goLive(chain.rpcUrl);
+    })(),
   ]);
 
   file = {
@@ -174,10 +192,8 @@ export async function startNetwork(
     indexerUrl,
     storageNodes,
     ...(kvNode ? { kvUrl: kvNode.url, kv: { adminUrl: kvNode.adminUrl, pid: kvNode.pid } } : {}),
-    accounts: accounts.map(({ address, privateKeyFile }) => ({
-      address: parseAddress(address),
-      privateKeyFile,
-    })),
+    ...(da ? { da: da.entry } : {}),
+    accounts: accounts.map(({ address, privateKeyFile }) => ({ address, privateKeyFile })),
   };
   writeDescriptor(dir, file);
   stack.defer(() => removeDescriptor(dir));
@@ -194,38 +210,11 @@ export async function startNetwork(
     })();
     return stopped;
   };
-  return { file, stop, [Symbol.asyncDispose]: stop };
+  return { file, disperser: da?.disperser, stop, [Symbol.asyncDispose]: stop };
 }
 
-/** Deploys, or finds what an earlier start deployed on the same chain state. */
-async function deployOnce(dir: string, rpcUrl: string, privateKey: Hex): Promise<Deployment> {
-  const path = join(dir, 'deployment.json');
-  if (existsSync(path)) {
-    const known = deploymentSchema.safeParse(JSON.parse(readFileSync(path, 'utf8')));
-    if (
-      known.success &&
-      (await createChainReader({ rpcUrl, flow: known.data.contracts.flow }).hasFlow())
-    )
-      return known.data;
-    // The chain's state is gone, so what the nodes know of it is void.
-    rmSync(join(dir, 'nodes'), { recursive: true, force: true });
-  }
-  const deployment = await deployStorage({ rpcUrl, privateKey, preset: DEVNET });
-  writeFileSync(path, `${JSON.stringify(deployment, null, 2)}\n`);
-  return deployment;
-}
-
-/** Key files `<prefix><index>.key` of development accounts, readable by their owner only. */
-function writeKeys(
-  dir: string,
-  which: { first: number; count: number; prefix: string },
-): { address: string; privateKey: Hex; privateKeyFile: string }[] {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
-  return Array.from({ length: which.count }, (_, i) => {
-    const account = mnemonicToAccount(MNEMONIC, { addressIndex: which.first + i });
-    const privateKey = `0x${Buffer.from(account.getHdKey().privateKey!).toString('hex')}` as Hex;
-    const privateKeyFile = join(dir, `${which.prefix}${i}.key`);
-    writeFileSync(privateKeyFile, `${privateKey}\n`, { mode: 0o600 });
-    return { address: parseAddress(account.address), privateKey, privateKeyFile };
-  });
+/** From now on blocks come by the clock. */
+async function goLive(rpcUrl: string): Promise<void> {
+  await setClock(rpcUrl);
+  await setBlockTime(rpcUrl, DEVNET.blockTimeMs);
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CodedError, isPowerOfTwo } from '@cairn/base';
+import { DEVNET } from '@cairn/protocol';
 
 export type DevnetOptions = {
   /** Folder that holds everything. */
@@ -10,6 +11,8 @@ export type DevnetOptions = {
   nodes: number;
   /** Further nodes, one for each part of the flow; 1 means none. */
   shards: number;
+  /** DA nodes, beside a disperser; 0 means neither. */
+  da: number;
   /** Start a child again when it dies. */
   restart: boolean;
   stop: boolean;
@@ -19,8 +22,10 @@ export type DevnetOptions = {
   json: boolean;
 };
 
+export const DA_NODES_MAX = 16;
+
 const USAGE =
-  'usage: devnet [--fresh] [--dir DIR] [--nodes N] [--shards S] [--no-mine] [--restart] [--stop]';
+  'usage: devnet [--fresh] [--dir DIR] [--nodes N] [--shards S] [--da N] [--no-mine] [--restart] [--stop]';
 
 /** Throws `CONFIG_FLAG`. */
 export function parseDevnetOptions(argv: readonly string[]): DevnetOptions {
@@ -38,6 +43,7 @@ export function parseDevnetOptions(argv: readonly string[]): DevnetOptions {
         fresh: { type: 'boolean', default: false },
         nodes: { type: 'string', default: '2' },
         shards: { type: 'string', default: '2' },
+        da: { type: 'string', default: '7' },
         restart: { type: 'boolean', default: false },
         stop: { type: 'boolean', default: false },
         'no-mine': { type: 'boolean', default: false },
@@ -47,8 +53,12 @@ export function parseDevnetOptions(argv: readonly string[]): DevnetOptions {
     });
     const shards = count(values.shards, 'shards', 16);
     if (!isPowerOfTwo(shards)) throw flagError('--shards takes a power of two');
+    const da = values.da === '0' ? 0 : count(values.da, 'da', DA_NODES_MAX);
+    if (da > 0 && da < DEVNET.da.minMembers)
+      throw flagError(`--da takes 0, or a number from ${DEVNET.da.minMembers} to ${DA_NODES_MAX}`);
     return {
       ...values,
+      da,
       dir: resolve(values.dir),
       nodes: count(values.nodes, 'nodes', 16),
       shards,

@@ -1,4 +1,5 @@
 import { kernelsSetting } from '@cairn/config';
+import { daemonSettings } from '@cairn/daemon';
 import { PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
@@ -64,18 +65,6 @@ export const indexerConfigSchema = z.object({
     .default(1)
     .describe('threads that verify what the gateway serves'),
   kernels: kernelsSetting,
-  logLevel: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('least level written'),
-  logFile: z.string().optional().describe('file for the log; standard error by default'),
-  readyJson: z
-    .boolean()
-    .default(false)
-    .describe('print one JSON line to standard output when serving'),
-  exitWithParent: z
-    .boolean()
-    .default(false)
-    .describe('stop when standard input closes (for supervisors)'),
+  ...daemonSettings,
 });
 export type IndexerConfig = z.output<typeof indexerConfigSchema>;

@@ -1,4 +1,5 @@
 import { kernelsSetting } from '@cairn/config';
+import { daemonSettings } from '@cairn/daemon';
 import { addressSchema, hash32Schema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
@@ -48,18 +49,6 @@ export const kvConfigSchema = z.object({
     .describe('file with the private key batches are encrypted to'),
   maxWatchers: count(0, 100_000).default(256).describe('event streams open at once'),
   kernels: kernelsSetting,
-  logLevel: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('least level written'),
-  logFile: z.string().optional().describe('file for the log; standard error by default'),
-  readyJson: z
-    .boolean()
-    .default(false)
-    .describe('print one JSON line to standard output when serving'),
-  exitWithParent: z
-    .boolean()
-    .default(false)
-    .describe('stop when standard input closes (for supervisors)'),
+  ...daemonSettings,
 });
 export type KvConfig = z.output<typeof kvConfigSchema>;

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { kernelsSetting } from '@cairn/config';
+import { daemonSettings } from '@cairn/daemon';
 import { parseAddress as parsePeerAddress } from '@cairn/p2p';
 import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
@@ -187,18 +188,6 @@ export const nodeConfigSchema = z.object({
     .max(60_000)
     .default(5000)
     .describe('milliseconds between looks for work'),
-  logLevel: z
-    .enum(['debug', 'info', 'warn', 'error', 'silent'])
-    .default('info')
-    .describe('least level written'),
-  logFile: z.string().optional().describe('file for the log; standard error by default'),
-  readyJson: z
-    .boolean()
-    .default(false)
-    .describe('print one JSON line to standard output when serving'),
-  exitWithParent: z
-    .boolean()
-    .default(false)
-    .describe('stop when standard input closes (for supervisors)'),
+  ...daemonSettings,
 });
 export type NodeConfig = z.output<typeof nodeConfigSchema>;

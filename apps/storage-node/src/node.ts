@@ -29,6 +29,7 @@ import { createMining } from './mine/create.ts';
 import { loneReports } from './p2p/report.ts';
 import { createPeerParts, type PeerParts } from './p2p/start.ts';
 import { adminMethods } from './rpc/admin.ts';
+import { codedMethods } from './rpc/coded.ts';
 import { minerMethods } from './rpc/miner.ts';
 import { zgsMethods } from './rpc/zgs.ts';
 import { Healer } from './scrub/healer.ts';
@@ -219,6 +220,7 @@ export async function startStorageNode(
     network: () => network,
     connectedPeers: () => reports.connected(),
   });
+  const methods = { ...zgs, ...codedMethods({ database, files }) };
   const admin = adminMethods({
     database,
     metrics: metrics.metrics,
@@ -245,7 +247,7 @@ export async function startStorageNode(
       host: config.rpcHost,
       port: config.rpcPort,
       maxBodyBytes: 100 * 1024 * 1024,
-      methods: isShared ? { ...zgs, ...adminAll } : zgs,
+      methods: isShared ? { ...methods, ...adminAll } : methods,
       routes: [
         ...segmentRoutes({ ingest, reader: serve, version: VERSION }),
         ...(isShared ? [metricsRoute] : []),

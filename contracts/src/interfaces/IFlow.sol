@@ -127,4 +127,7 @@ interface IFlow {
 
     /// @notice Blocks of one epoch.
     function blocksPerEpoch() external view returns (uint256);
+
+    /// @notice Root of the flow right after submission `txSeq`; zero when there is none.
+    function getFlowRootByTxSeq(uint256 txSeq) external view returns (bytes32);
 }

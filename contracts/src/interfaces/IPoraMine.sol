@@ -104,8 +104,9 @@ interface IPoraMine {
     /// @notice What `minerId` may work on now. State-changing (due contexts are made); miners use it with eth_call.
     function computeWorkerContext(bytes32 minerId) external returns (WorkerContext memory);
 
-    /// @notice Registers an id for `beneficiary` and reserves its bond of the caller; the value of the call is added to the
-    /// caller's deposit first. NewMinerId is the first event.
+    /// @notice Registers an id for `beneficiary` and reserves its bond of the caller's stake, to which the value of the call is
+    /// added first: the bond's full value, or what is missing of it when the caller opted in to this service. NewMinerId is
+    /// the first event.
     function requestMinerId(address beneficiary, uint64 seed) external payable;
 
     /// @notice Gives an id to a new beneficiary; by the present one.

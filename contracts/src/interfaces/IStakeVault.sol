@@ -72,7 +72,17 @@ interface IStakeVault {
     /// @notice Sets aside part of the operator's own stake for the calling service (a bond). It stops counting for others.
     function reserve(address operator, uint256 amount) external;
 
+    /// @notice Adds the call's value to the operator's own stake and reserves `amount` of it for the calling service, so that an
+    /// operator can post a bond in one transaction with the service. Only announced services. What the operator staked before is
+    /// touched only if it opted in: otherwise the call has to bring the whole `amount` (NotOptedIn). No minimum: what remains is
+    /// at least the bond.
+    function bond(address operator, uint256 amount) external payable;
+
+    /// @notice Gives back what the calling service reserved; the stake stays the operator's.
     function unreserve(address operator, uint256 amount) external;
+
+    /// @notice Wei that `bond` has to bring for `service` to reserve `amount` now.
+    function missingFor(address operator, address service, uint256 amount) external view returns (uint256);
 
     /// @notice Stake that counts: active assets, at most ten times the operator's own, less reserves.
     function stakeOf(address operator) external view returns (uint256);

@@ -104,21 +104,13 @@ contract StakeVault is IStakeVault, Governed {
         if (operator == address(0)) revert ZeroAddress();
         if (msg.value < minimumStake) revert BelowMinimum(msg.value, minimumStake);
         Pool storage pool = _pools[operator];
-        uint256 assets = pool.assets;
-        uint256 supply = pool.shares;
-        if (supply != 0 && assets * VIRTUAL_SHARES * DUST < supply) revert PoolClosed(operator);
-        shares = msg.value * (supply + VIRTUAL_SHARES) / (assets + 1);
-        if (shares == 0) revert PoolClosed(operator);
-        pool.assets = _to128(assets + msg.value);
-        pool.shares = _to128(supply + shares);
-        sharesOf[operator][msg.sender] += shares;
-        totalAssets += msg.value;
+        shares = msg.value * (pool.shares + VIRTUAL_SHARES) / (uint256(pool.assets) + 1);
+        _add(operator, msg.sender, shares);
         if (msg.sender != operator) {
             uint256 own = sharesOf[operator][operator];
             uint256 active = pool.shares - pool.queued;
             if (own * POOL_PER_OWN < active) revert OwnStakeTooLow(operator, own, active);
         }
-        emit Deposited(operator, msg.sender, msg.value, shares);
         _stakeChanged(operator);
     }
 
@@ -250,13 +242,24 @@ contract StakeVault is IStakeVault, Governed {
     /// @inheritdoc IStakeVault
     function reserve(address operator, uint256 amount) external nonReentrant {
         if (!isServing(operator, msg.sender)) revert NotOptedIn(operator, msg.sender);
-        Pool storage pool = _pools[operator];
-        uint256 own = _toAssets(pool, sharesOf[operator][operator]);
-        uint256 free = own > pool.reserved ? own - pool.reserved : 0;
-        if (amount > free) revert ReservedStake(operator, free, amount);
-        pool.reserved += uint128(amount);
-        emit Reserved(operator, msg.sender, reservedFor[operator][msg.sender] += amount);
-        _stakeChanged(operator);
+        _reserve(operator, amount);
+    }
+
+    /// @inheritdoc IStakeVault
+    /// @dev Shares are rounded up, or a bond's exact value could come out one wei short of it; the excess of one share is worth
+    /// less than a wei.
+    function bond(address operator, uint256 amount) external payable nonReentrant {
+        if (operator == address(0)) revert ZeroAddress();
+        Service memory setting = _services[msg.sender];
+        if (setting.slasher == address(0)) revert UnknownService(msg.sender);
+        if (block.timestamp < setting.effectiveFrom) revert ServiceNotEffective(msg.sender, setting.effectiveFrom);
+        if (msg.value < amount && !isServing(operator, msg.sender)) revert NotOptedIn(operator, msg.sender);
+        if (msg.value != 0) {
+            Pool storage pool = _pools[operator];
+            uint256 assets = uint256(pool.assets) + 1;
+            _add(operator, operator, (msg.value * (pool.shares + VIRTUAL_SHARES) + assets - 1) / assets);
+        }
+        _reserve(operator, amount);
     }
 
     /// @inheritdoc IStakeVault
@@ -315,6 +318,15 @@ contract StakeVault is IStakeVault, Governed {
     }
 
     /// @inheritdoc IStakeVault
+    function missingFor(address operator, address service, uint256 amount) external view returns (uint256) {
+        Pool storage pool = _pools[operator];
+        uint256 own = _toAssets(pool, sharesOf[operator][operator]);
+        uint256 needed = amount + pool.reserved;
+        uint256 missing = needed > own ? needed - own : 0;
+        return missing < amount && !isServing(operator, service) ? amount : missing;
+    }
+
+    /// @inheritdoc IStakeVault
     function isServing(address operator, address service) public view returns (bool) {
         Membership storage membership = _memberships[operator][service];
         uint256 effectiveFrom = membership.effectiveFrom;
@@ -344,6 +356,31 @@ contract StakeVault is IStakeVault, Governed {
         if (capBps > BPS) revert AboveCap(capBps, BPS);
         _services[service] = Service(slasher, uint16(capBps), uint40(effectiveFrom));
         emit ServiceAnnounced(service, slasher, capBps, effectiveFrom);
+    }
+
+    /// Adds the call's value to a pool for `shares` of it.
+    function _add(address operator, address owner, uint256 shares) private {
+        Pool storage pool = _pools[operator];
+        uint256 assets = pool.assets;
+        uint256 supply = pool.shares;
+        if (supply != 0 && assets * VIRTUAL_SHARES * DUST < supply) revert PoolClosed(operator);
+        if (shares == 0) revert PoolClosed(operator);
+        pool.assets = _to128(assets + msg.value);
+        pool.shares = _to128(supply + shares);
+        sharesOf[operator][owner] += shares;
+        totalAssets += msg.value;
+        emit Deposited(operator, msg.sender, msg.value, shares);
+    }
+
+    /// Sets aside own stake of `operator` for the calling service.
+    function _reserve(address operator, uint256 amount) private {
+        Pool storage pool = _pools[operator];
+        uint256 own = _toAssets(pool, sharesOf[operator][operator]);
+        uint256 free = own > pool.reserved ? own - pool.reserved : 0;
+        if (amount > free) revert ReservedStake(operator, free, amount);
+        pool.reserved += uint128(amount);
+        emit Reserved(operator, msg.sender, reservedFor[operator][msg.sender] += amount);
+        _stakeChanged(operator);
     }
 
     /// Notes the stake and tells every service. A service that reverts stops the change: no vote outlives its stake.

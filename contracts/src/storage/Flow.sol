@@ -286,6 +286,7 @@ contract Flow is IFlow, Governed {
         return _epochHistory[index];
     }
 
+    /// @inheritdoc IFlow
     function getFlowRootByTxSeq(uint256 txSeq) external view returns (bytes32) {
         return _rootByTxSeq[txSeq];
     }

@@ -3,9 +3,10 @@ pragma solidity 0.8.37;
 
 import {Governed} from "../access/Governed.sol";
 import {EpochRange, IFlow, MineContext} from "../interfaces/IFlow.sol";
-import {IIdBond} from "../interfaces/IIdBond.sol";
 import {IPoraMine, MineParameters, PoraAnswer, RecallRange, WorkerContext} from "../interfaces/IPoraMine.sol";
 import {IReward} from "../interfaces/IReward.sol";
+import {IStakedService} from "../interfaces/IStakedService.sol";
+import {IStakeVault} from "../interfaces/IStakeVault.sol";
 import {BlockHash} from "../libraries/BlockHash.sol";
 import {Difficulty} from "../libraries/Difficulty.sol";
 import {EpochRing} from "../libraries/EpochRing.sol";
@@ -18,7 +19,7 @@ import {Seal} from "../libraries/Seal.sol";
 /// @dev Immutable; wired in the constructor. Accepts what 0G's contract accepts of honest miners; a seal lies in the recalled
 /// load, the load strictly in the range, a proof has exactly one length, and difficulty moves over epochs that nobody
 /// answered. PoRA pays for fast access to one copy of the data: sealing prices further copies, receipts guarantee them.
-contract PoraMine is IPoraMine, Governed {
+contract PoraMine is IPoraMine, IStakedService, Governed {
     using EpochRing for uint256[4];
     using Recall for RecallRange;
 
@@ -39,7 +40,9 @@ contract PoraMine is IPoraMine, Governed {
 
     address public immutable flow;
     address public immutable reward;
-    address public immutable bonds;
+    address public immutable stakeVault;
+    /// Wei of its operator's stake that every id reserves. Nothing of it is ever slashed: it prices identities.
+    uint256 public immutable idBond;
 
     /* ----------------------------------------------------- storage ----------------------------------------------------- */
 
@@ -87,14 +90,15 @@ contract PoraMine is IPoraMine, Governed {
     constructor(
         address flow_,
         address reward_,
-        address bonds_,
+        address stakeVault_,
+        uint256 idBond_,
         uint256 difficulty,
         MineParameters memory parameters,
         address admin,
         uint256 timelock_
     ) Governed(admin, timelock_) {
-        if (flow_ == address(0) || reward_ == address(0) || bonds_ == address(0)) revert ZeroAddress();
-        (flow, reward, bonds) = (flow_, reward_, bonds_);
+        if (flow_ == address(0) || reward_ == address(0) || stakeVault_ == address(0)) revert ZeroAddress();
+        (flow, reward, stakeVault, idBond) = (flow_, reward_, stakeVault_, idBond_);
         _checkParameters(parameters);
         if (difficulty < parameters.minDifficulty) revert InvalidParameters();
         _parameters = parameters;
@@ -191,8 +195,7 @@ contract PoraMine is IPoraMine, Governed {
         operatorOf[minerId] = msg.sender;
         _miners[minerId] = Miner(beneficiary, 0, 0);
         emit NewMinerId(minerId, beneficiary);
-        if (msg.value != 0) IIdBond(bonds).depositFor{value: msg.value}(msg.sender);
-        IIdBond(bonds).reserve(msg.sender);
+        IStakeVault(stakeVault).bond{value: msg.value}(msg.sender, idBond);
     }
 
     /// @inheritdoc IPoraMine
@@ -215,7 +218,17 @@ contract PoraMine is IPoraMine, Governed {
         }
         delete _miners[minerId];
         emit MinerIdRetired(minerId, msg.sender);
-        IIdBond(bonds).release(msg.sender);
+        IStakeVault(stakeVault).unreserve(msg.sender, idBond);
+    }
+
+    /// @inheritdoc IStakedService
+    /// @dev A bond is reserved, whatever else happens to the stake.
+    function stakeChanged(address) external pure {}
+
+    /// @inheritdoc IStakedService
+    /// @dev The reservation itself keeps a bond in the vault.
+    function lockedUntil(address) external pure returns (uint256) {
+        return 0;
     }
 
     /* ------------------------------------------------------ views ------------------------------------------------------ */

@@ -5,7 +5,6 @@ export { daEntranceAbi } from './generated/da-entrance-abi.ts';
 export { daRegistryAbi } from './generated/da-registry-abi.ts';
 export { fixedPriceMarketAbi } from './generated/fixed-price-market-abi.ts';
 export { flowAbi } from './generated/flow-abi.ts';
-export { idBondsAbi } from './generated/id-bonds-abi.ts';
 export { poraMineAbi } from './generated/pora-mine-abi.ts';
 export { stakeVaultAbi } from './generated/stake-vault-abi.ts';
 export * from './miner.ts';

@@ -11,24 +11,14 @@ import {
   parseAddress,
   parseHash32,
   positionFromBigint,
-  unlessAborted,
 } from '@cairn/base';
-import {
-  createPublicClient,
-  createWalletClient,
-  encodeFunctionData,
-  http,
-  parseEventLogs,
-  TransactionNotFoundError,
-  TransactionReceiptNotFoundError,
-  zeroAddress,
-} from 'viem';
-import { privateKeyToAccount } from 'viem/accounts';
+import { encodeFunctionData, parseEventLogs, zeroAddress } from 'viem';
+import { openAccount } from './account.ts';
 import { chainError } from './errors.ts';
 import { chunkRewardsAbi } from './generated/chunk-rewards-abi.ts';
 import { flowAbi } from './generated/flow-abi.ts';
-import { idBondsAbi } from './generated/id-bonds-abi.ts';
 import { poraMineAbi } from './generated/pora-mine-abi.ts';
+import { stakeVaultAbi } from './generated/stake-vault-abi.ts';
 
 /** `computeWorkerContext`, converted. `poraTarget` is 0 while the id may not answer. */
 export type ChainWork = {
@@ -130,18 +120,21 @@ const RECEIPT_TIMEOUT_MS = 120_000;
 
 export function createMineChain(options: MineChainOptions): MineChain {
   const { rpcUrl, flow, mine } = options;
-  const account = privateKeyToAccount(options.privateKey);
-  const transport = http(rpcUrl, {
-    batch: { batchSize: 50, wait: 0 },
-    timeout: options.timeoutMs ?? 10_000,
-    retryCount: 0,
+  const {
+    address,
+    signer: account,
+    client,
+    wallet,
+    guard,
+    receipt,
+    state,
+  } = openAccount({
+    rpcUrl,
+    privateKey: options.privateKey,
+    pollMs: options.pollMs ?? 500,
+    timeoutMs: options.timeoutMs ?? 10_000,
+    retries: 0, // whoever asks comes back by himself
   });
-  const client = createPublicClient({
-    transport,
-    pollingInterval: options.pollMs ?? 500,
-    cacheTime: 0,
-  });
-  const wallet = createWalletClient({ account, transport });
   const mineCall = { address: mine, abi: poraMineAbi } as const;
   const flowCall = { address: flow, abi: flowAbi } as const;
   let reward: Address | undefined;
@@ -149,27 +142,6 @@ export function createMineChain(options: MineChainOptions): MineChain {
     reward ??= parseAddress(await client.readContract({ ...mineCall, functionName: 'reward' }));
     return { address: reward, abi: chunkRewardsAbi } as const;
   };
-  const guard = async <T>(run: () => Promise<T>): Promise<T> => {
-    try {
-      return await run();
-    } catch (error) {
-      throw chainError(error, rpcUrl);
-    }
-  };
-  const receiptOf = async (hash: Hash32, signal?: AbortSignal) => {
-    const receipt = await unlessAborted(
-      client.waitForTransactionReceipt({ hash, timeout: RECEIPT_TIMEOUT_MS }),
-      signal,
-    );
-    if (receipt.status === 'success') return receipt;
-    throw new CodedError({
-      code: 'CHAIN_REVERTED',
-      kind: 'conflict',
-      message: `transaction ${hash} was mined and failed`,
-      details: { hash },
-    });
-  };
-
   /** Fees of now, and when something is replaced at least an eighth above its own: what nodes ask for. */
   const feesFor = async (replacing?: SentTransaction) => {
     const now = await client.estimateFeesPerGas();
@@ -191,7 +163,7 @@ export function createMineChain(options: MineChainOptions): MineChain {
   };
 
   return {
-    account: parseAddress(account.address),
+    account: address,
     poraVersion: () =>
       guard(async () =>
         Number(await client.readContract({ ...mineCall, functionName: 'poraVersion' })),
@@ -290,25 +262,32 @@ export function createMineChain(options: MineChainOptions): MineChain {
       }),
     requestId: (seed, signal) =>
       guard(async () => {
-        const bonds = await client.readContract({ ...mineCall, functionName: 'bonds' });
-        const bondCall = { address: bonds, abi: idBondsAbi } as const;
-        const [bond, free] = await Promise.all([
-          client.readContract({ ...bondCall, functionName: 'bond' }),
-          client.readContract({ ...bondCall, functionName: 'freeOf', args: [account.address] }),
+        const [vault, bond] = await Promise.all([
+          client.readContract({ ...mineCall, functionName: 'stakeVault' }),
+          client.readContract({ ...mineCall, functionName: 'idBond' }),
         ]);
+        const value = await client.readContract({
+          address: vault,
+          abi: stakeVaultAbi,
+          functionName: 'missingFor',
+          args: [account.address, mine, bond],
+        });
         const hash = await wallet.writeContract({
           ...mineCall,
           functionName: 'requestMinerId',
           args: [account.address, seed],
-          value: free >= bond ? 0n : bond - free,
+          value,
           chain: null,
           account,
         });
-        const receipt = await receiptOf(parseHash32(hash), signal);
+        const { logs } = await receipt(parseHash32(hash), {
+          timeoutMs: RECEIPT_TIMEOUT_MS,
+          signal,
+        });
         const [event] = parseEventLogs({
           abi: poraMineAbi,
           eventName: 'NewMinerId',
-          logs: receipt.logs,
+          logs,
         });
         return parseHash32(event?.args.minerId);
       }),
@@ -360,19 +339,9 @@ export function createMineChain(options: MineChainOptions): MineChain {
       guard(() => client.getTransactionCount({ address: account.address, blockTag: 'latest' })),
     outcome: (hash) =>
       guard(async () => {
-        try {
-          const receipt = await client.getTransactionReceipt({ hash });
-          return { state: 'mined', isSuccess: receipt.status === 'success' };
-        } catch (error) {
-          if (!(error instanceof TransactionReceiptNotFoundError)) throw error;
-        }
-        try {
-          await client.getTransaction({ hash });
-          return { state: 'pending' };
-        } catch (error) {
-          if (!(error instanceof TransactionNotFoundError)) throw error;
-          return { state: 'unknown' };
-        }
+        const found = await state(hash);
+        if (found.state !== 'mined') return found;
+        return { state: 'mined', isSuccess: found.receipt.status === 'success' };
       }),
     owed: () =>
       guard(async () =>
@@ -392,7 +361,7 @@ export function createMineChain(options: MineChainOptions): MineChain {
           chain: null,
           account,
         });
-        await receiptOf(parseHash32(hash));
+        await receipt(parseHash32(hash), { timeoutMs: RECEIPT_TIMEOUT_MS });
         return parseHash32(hash);
       }),
   };

@@ -2,24 +2,9 @@
  * Sends contract calls from one account. Calls are simulated first, so that what would revert costs nothing; nonces are
  * given out one at a time, so that several calls may wait for their blocks side by side.
  */
-import {
-  type Address,
-  CodedError,
-  type Hash32,
-  type Hex,
-  parseAddress,
-  parseHash32,
-} from '@cairn/base';
-import {
-  type Abi,
-  createPublicClient,
-  createWalletClient,
-  http,
-  type TransactionReceipt,
-  WaitForTransactionReceiptTimeoutError,
-} from 'viem';
-import { privateKeyToAccount } from 'viem/accounts';
-import { chainError } from './errors.ts';
+import { type Address, type Hash32, type Hex, parseHash32 } from '@cairn/base';
+import type { Abi, TransactionReceipt } from 'viem';
+import { type ChainAccount, openAccount } from './account.ts';
 
 export type ContractCall = {
   address: Address;
@@ -51,26 +36,22 @@ export type TransactionSenderOptions = {
 };
 
 export function createTransactionSender(options: TransactionSenderOptions): TransactionSender {
-  const { rpcUrl } = options;
-  const account = privateKeyToAccount(options.privateKey);
-  const transport = http(rpcUrl, { timeout: 15_000, retryCount: 2 });
-  const client = createPublicClient({
-    transport,
-    pollingInterval: options.pollMs ?? 200,
-    cacheTime: 0,
-  });
-  const wallet = createWalletClient({ account, transport });
+  const { rpcUrl, privateKey, pollMs = 200 } = options;
+  return sendFrom(openAccount({ rpcUrl, privateKey, pollMs }), options.receiptTimeoutMs ?? 60_000);
+}
+
+/** The sender of an account that others in this package use as well. */
+export function sendFrom(account: ChainAccount, receiptTimeoutMs: number): TransactionSender {
+  const { client, wallet, signer, guard } = account;
   /** The last call that took a nonce; the next one starts after it. */
   let turn: Promise<unknown> = Promise.resolve();
 
   const broadcast = async (call: ContractCall, signal?: AbortSignal): Promise<Hash32> => {
     signal?.throwIfAborted();
-    const { request } = await client.simulateContract({ ...call, account } as never);
-    const gas = await client.estimateContractGas({ ...call, account } as never);
-    const nonce = await client.getTransactionCount({
-      address: account.address,
-      blockTag: 'pending',
-    });
+    const { request } = await client.simulateContract({ ...call, account: signer } as never);
+    const gas = await client.estimateContractGas({ ...call, account: signer } as never);
+    const { address } = account;
+    const nonce = await client.getTransactionCount({ address, blockTag: 'pending' });
     signal?.throwIfAborted();
     return parseHash32(
       await wallet.writeContract({
@@ -84,37 +65,15 @@ export function createTransactionSender(options: TransactionSenderOptions): Tran
   };
 
   return {
-    address: parseAddress(account.address),
-    async send(call, { signal, onSent } = {}) {
-      const mine = turn.then(() => broadcast(call, signal));
-      turn = mine.catch(() => {});
-      try {
+    address: account.address,
+    send: (call, { signal, onSent } = {}) =>
+      guard(async () => {
+        const mine = turn.then(() => broadcast(call, signal));
+        turn = mine.catch(() => {});
         const hash = await mine;
         onSent?.(hash);
-        const receipt = await client.waitForTransactionReceipt({
-          hash,
-          timeout: options.receiptTimeoutMs ?? 60_000,
-        });
-        if (receipt.status !== 'success')
-          throw new CodedError({
-            code: 'CHAIN_REVERTED',
-            kind: 'conflict',
-            message: `transaction ${hash} was mined and failed`,
-            details: { hash, functionName: call.functionName },
-          });
-        return receipt;
-      } catch (error) {
-        if (error instanceof WaitForTransactionReceiptTimeoutError)
-          throw new CodedError({
-            code: 'CHAIN_TX_LOST',
-            kind: 'timeout',
-            message: `no receipt of ${call.functionName} came in time`,
-            cause: error,
-          });
-        if (signal?.aborted) throw signal.reason;
-        throw chainError(error, rpcUrl);
-      }
-    },
-    balance: () => client.getBalance({ address: account.address }),
+        return account.receipt(hash, { timeoutMs: receiptTimeoutMs, signal });
+      }),
+    balance: () => guard(() => client.getBalance({ address: account.address })),
   };
 }

@@ -7,19 +7,12 @@ import {
   parseHash32,
   type TxSeq,
 } from '@cairn/base';
-import {
-  createPublicClient,
-  createWalletClient,
-  formatEther,
-  http,
-  TransactionNotFoundError,
-  TransactionReceiptNotFoundError,
-} from 'viem';
-import { privateKeyToAccount } from 'viem/accounts';
-import { chainError } from './errors.ts';
+import { formatEther } from 'viem';
+import { openAccount } from './account.ts';
 import { fixedPriceMarketAbi } from './generated/fixed-price-market-abi.ts';
 import { flowAbi } from './generated/flow-abi.ts';
 import { decodeSubmissions } from './reader.ts';
+import { sendFrom } from './sender.ts';
 import type { Submission, SubmissionNodeLike } from './types.ts';
 
 /** One file to submit: bytes, and the subtrees of its padded tree. */
@@ -33,8 +26,8 @@ export type SubmitResult = {
   feeWei: bigint;
 };
 
-/** Where a transaction stands: on the chain with its submissions, waiting for a block, or nowhere (a reorg dropped it). */
-export type TransactionState =
+/** Where a transaction of submissions stands: on the chain, waiting for a block, or nowhere (a reorg dropped it). */
+export type SubmissionState =
   | { state: 'mined'; submissions: Submission[] }
   | { state: 'pending' }
   | { state: 'unknown' };
@@ -45,7 +38,7 @@ export interface FlowWriter {
   pricePerSector(): Promise<bigint>;
   balance(): Promise<bigint>;
   /** Asks again for a transaction that was sent: a reorg may have moved or dropped it. */
-  transactionState(txHash: Hash32): Promise<TransactionState>;
+  transactionState(txHash: Hash32): Promise<SubmissionState>;
   /**
    * Submits files in one transaction (`batchSubmit` for more than one) with the exact fee and waits for its receipt.
    * Throws `CHAIN_INSUFFICIENT_FUNDS`, `CHAIN_REVERTED`, `CHAIN_UNREACHABLE`, `CHAIN_WRONG_CHAIN_ID`, `CHAIN_TX_LOST`.
@@ -74,24 +67,12 @@ export function sectorsOf(nodes: readonly { height: number }[]): number {
 
 export function createFlowWriter(options: FlowWriterOptions): FlowWriter {
   const { rpcUrl, flow } = options;
-  const account = privateKeyToAccount(options.privateKey);
-  const address = parseAddress(account.address);
-  const transport = http(rpcUrl, { timeout: 15_000, retryCount: 2 });
-  const client = createPublicClient({
-    transport,
-    pollingInterval: options.pollMs ?? 100,
-    cacheTime: 0,
-  });
-  const wallet = createWalletClient({ account, transport });
+  const { privateKey, pollMs = 100 } = options;
+  const account = openAccount({ rpcUrl, privateKey, pollMs });
+  const { address, client, guard } = account;
+  const sender = sendFrom(account, options.receiptTimeoutMs ?? 120_000);
   let market: Address | undefined;
 
-  const guard = async <T>(run: () => Promise<T>): Promise<T> => {
-    try {
-      return await run();
-    } catch (error) {
-      throw chainError(error, rpcUrl);
-    }
-  };
   const pricePerSector = async (): Promise<bigint> => {
     market ??= parseAddress(
       await client.readContract({ address: flow, abi: flowAbi, functionName: 'market' }),
@@ -127,22 +108,12 @@ export function createFlowWriter(options: FlowWriterOptions): FlowWriter {
   return {
     address,
     pricePerSector: () => guard(pricePerSector),
-    balance: () => guard(() => client.getBalance({ address })),
+    balance: () => sender.balance(),
     transactionState: (hash) =>
       guard(async () => {
-        try {
-          const receipt = await client.getTransactionReceipt({ hash });
-          return { state: 'mined', submissions: decodeSubmissions(receipt.logs, flow) };
-        } catch (error) {
-          if (!(error instanceof TransactionReceiptNotFoundError)) throw error;
-        }
-        try {
-          await client.getTransaction({ hash });
-          return { state: 'pending' };
-        } catch (error) {
-          if (!(error instanceof TransactionNotFoundError)) throw error;
-          return { state: 'unknown' };
-        }
+        const found = await account.state(hash);
+        if (found.state !== 'mined') return found;
+        return { state: 'mined', submissions: decodeSubmissions(found.receipt.logs, flow) };
       }),
     submit: (files, { signal, onSent } = {}) =>
       guard(async () => {
@@ -166,38 +137,26 @@ export function createFlowWriter(options: FlowWriterOptions): FlowWriter {
             tags: file.tags ?? ('0x' as Hex),
             nodes: file.nodes.map((node) => ({ root: node.root, height: BigInt(node.height) })),
           },
-          submitter: account.address,
+          submitter: address,
         }));
-        const call = { address: flow, abi: flowAbi, account, value: feeWei } as const;
-        const { request } =
-          submissions.length === 1
-            ? await client.simulateContract({
-                ...call,
-                functionName: 'submit',
-                args: [submissions[0]!],
-              })
-            : await client.simulateContract({
-                ...call,
-                functionName: 'batchSubmit',
-                args: [submissions],
-              });
-        signal?.throwIfAborted();
-        const hash = parseHash32(
-          await wallet.writeContract({ ...request, chain: null } as Parameters<
-            typeof wallet.writeContract
-          >[0]),
+        const receipt = await sender.send(
+          {
+            address: flow,
+            abi: flowAbi,
+            value: feeWei,
+            ...(submissions.length === 1
+              ? { functionName: 'submit', args: submissions }
+              : { functionName: 'batchSubmit', args: [submissions] }),
+          },
+          { signal, onSent },
         );
-        onSent?.(hash);
-        const receipt = await client.waitForTransactionReceipt({
-          hash,
-          timeout: options.receiptTimeoutMs ?? 120_000,
-        });
+        const hash = parseHash32(receipt.transactionHash);
         const found = decodeSubmissions(receipt.logs, flow);
-        if (receipt.status !== 'success' || found.length !== files.length) {
+        if (found.length !== files.length) {
           throw new CodedError({
             code: 'CHAIN_REVERTED',
             kind: 'conflict',
-            message: `transaction ${hash} was mined and failed`,
+            message: `transaction ${hash} was mined without its submissions`,
             details: { hash, submissions: found.length },
           });
         }

@@ -1,4 +1,4 @@
-import { seededRandom, silentLogger } from '@cairn/base';
+import { CodedError, seededRandom, silentLogger } from '@cairn/base';
 import { loadKernels } from '@cairn/kernels';
 import { FlowTree, fileTreeOfBytes, MemoryFlowNodeStore } from '@cairn/merkle';
 import { patternBytes, startTestChain, type TestChain, waitFor } from '@cairn/testkit';
@@ -108,6 +108,47 @@ describe('writing', () => {
       message: expect.stringContaining('Invalid submission'),
     });
   });
+
+  it('submissions asked for at once go out in the order they were asked for, each under a nonce of its own', async () => {
+    const asked = await Promise.all([1, 2, 3, 4].map((k) => writer.submit([file(k * 1000, k)])));
+    const seqs = asked.map(({ seqs }) => seqs[0]!);
+    expect(seqs).toEqual([...seqs].sort((a, b) => a - b));
+    expect(new Set(asked.map(({ txHash }) => txHash)).size).toBe(4);
+  });
+
+  it('a signal ends the wait for a block, and the transaction stands where it stands', async () => {
+    await chain.rpc('evm_setAutomine', [false]);
+    const abort = new AbortController();
+    const sent = Promise.withResolvers<Parameters<FlowWriter['transactionState']>[0]>();
+    const submitted = writer.submit([file(5000, 9)], {
+      signal: abort.signal,
+      onSent: sent.resolve,
+    });
+    const hash = await sent.promise;
+    const reason = new CodedError({ code: 'TEST_ENOUGH', kind: 'cancelled', message: 'enough' });
+    abort.abort(reason);
+    await expect(submitted).rejects.toBe(reason);
+    expect(await writer.transactionState(hash)).toEqual({ state: 'pending' });
+    await chain.rpc('evm_setAutomine', [true]);
+    await chain.mine(1);
+    expect(await writer.transactionState(hash)).toMatchObject({ state: 'mined' });
+  });
+
+  it('a transaction that no block takes in time is called lost', async () => {
+    const impatient = createFlowWriter({
+      rpcUrl: chain.rpcUrl,
+      flow: chain.deployment.contracts.flow,
+      privateKey: chain.accounts[2]!.privateKey,
+      pollMs: 20,
+      receiptTimeoutMs: 200,
+    });
+    await chain.rpc('evm_setAutomine', [false]);
+    await expect(impatient.submit([file(5000, 10)])).rejects.toMatchObject({
+      code: 'CHAIN_TX_LOST',
+    });
+    await chain.rpc('evm_setAutomine', [true]);
+    await chain.mine(1);
+  });
 });
 
 describe('following', () => {
@@ -115,7 +156,8 @@ describe('following', () => {
     const sink = new MemorySink();
     const follower = follow(sink);
     follower.start();
-    const count = 14 + 3 * 4;
+    const { seqs } = await writer.submit([file(4000, 3)]);
+    const count = seqs[0]! + 1;
     await waitFor(() => sink.submissions.length === count, { timeoutMs: 10_000, what: 'catch-up' });
     await chain.mine(30);
     for (const depth of [1, 3, 8, 20]) {

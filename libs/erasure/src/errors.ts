@@ -1,7 +1,7 @@
 import { CodedError } from '@cairn/base';
 
 /**
- * Why bytes of a stranger were refused; all of kind `invalid` but `ERASURE_TOO_FEW_ROWS` (`not_ready`: more rows may come).
+ * Why bytes of a stranger were refused; all of kind `invalid` but `ERASURE_TOO_FEW_ROWS` and `ERASURE_UNPROVEN` (`not_ready`: more may come).
  * Codes about one row carry its number as `details.index`.
  */
 export type ErasureErrorCode =
@@ -26,6 +26,10 @@ export type ErasureErrorCode =
   /** A row whose linear combination is not the code word's: the encoder cheated, or the row was changed. */
   | 'ERASURE_ROW_RLC'
   | 'ERASURE_TOO_FEW_ROWS'
+  /** Rebuilt segments whose place in their file cannot be proven yet (`not_ready`): hashes around them are not known. */
+  | 'ERASURE_UNPROVEN'
+  /** Rebuilt segments that are not the file's, from fragments that all match their files: the parity is of something else. */
+  | 'ERASURE_PARITY'
   /** Tags of a parity submission that nobody of ours would write. */
   | 'ERASURE_DESCRIPTOR';
 
@@ -35,6 +39,7 @@ export function erasureError(
   message: string,
   details: Readonly<Record<string, unknown>> = {},
 ): CodedError {
-  const kind = code === 'ERASURE_TOO_FEW_ROWS' ? 'not_ready' : 'invalid';
+  const isEarly = code === 'ERASURE_TOO_FEW_ROWS' || code === 'ERASURE_UNPROVEN';
+  const kind = isEarly ? 'not_ready' : 'invalid';
   return new CodedError({ code, kind, message, details });
 }

@@ -21,6 +21,15 @@ export const devnetFileSchema = z.object({
   ),
   kvUrl: z.string().optional(),
   kv: z.object({ adminUrl: z.string(), pid: z.int() }).optional(),
+  da: z
+    .object({
+      /** `host:port` of the disperser's gRPC. */
+      disperserGrpc: z.string(),
+      disperserPid: z.int(),
+      /** `url` is `host:port` of gRPC, `address` the operator. */
+      nodes: z.array(z.object({ url: z.string(), address: addressSchema, pid: z.int() })),
+    })
+    .optional(),
   accounts: z.array(z.object({ address: addressSchema, privateKeyFile: z.string() })),
 });
 export type DevnetFile = z.infer<typeof devnetFileSchema>;

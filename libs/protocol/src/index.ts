@@ -1,3 +1,4 @@
+export * from './coded.ts';
 export * from './constants.ts';
 export * from './devnet-file.ts';
 export * from './directory.ts';

@@ -156,4 +156,6 @@ export const PORTS = {
   chain: 8545,
   daNode: 34_000,
   disperserGrpc: 51_001,
+  opAltDa: 3100,
+  nitroDa: 9880,
 } as const;

@@ -3,7 +3,7 @@
  * blob keys: with c leaves on the left side of a node, the first nextPow2(c)/2 of them. Leaves are hashes of 15 words and
  * inner nodes hash two, and depth and sides follow from (count, index), so no value reads as both.
  */
-import { assert, bytesToHex, type Hash32, hexToBytes, nextPowerOfTwo } from '@cairn/base';
+import { assert, bytesToHex, type Hash32, isCodedError, nextPowerOfTwo } from '@cairn/base';
 import { encodeWords, hashWords, keccak, type Word } from './abi.ts';
 import { quorumError } from './errors.ts';
 import { TAG_ATTEST } from './tags.ts';
@@ -90,20 +90,29 @@ export function pathSides(count: number, index: number): boolean[] {
   return sides.reverse();
 }
 
+/** A leaf with what leads it to the root of its batch. */
+export type BatchLeaf = { key: Hash32; index: number; siblings: readonly Hash32[] };
+
+/** Root that a leaf of a batch of `count` blobs leads to. Throws `QUORUM_BATCH` on a wrong index or number of siblings. */
+export function foldBatchProof({ key, index, siblings }: BatchLeaf, count: number): Hash32 {
+  const sides =
+    Number.isSafeInteger(index) && index >= 0 && index < count
+      ? pathSides(count, index)
+      : undefined;
+  if (sides?.length !== siblings.length)
+    throw quorumError('QUORUM_BATCH', 'a path of the wrong length', { count, index });
+  return sides.reduce<Hash32>(
+    (node, isRight, i) => (isRight ? join(siblings[i]!, node) : join(node, siblings[i]!)),
+    key,
+  );
+}
+
 /** True when `key` is leaf `index` of the batch. Bad lengths and indices are just false. */
-export function verifyBatchProof(
-  batch: Batch,
-  leaf: { key: Hash32; index: number; siblings: readonly Hash32[] },
-): boolean {
-  if (!Number.isSafeInteger(leaf.index) || leaf.index < 0 || leaf.index >= batch.blobs)
-    return false;
-  const sides = pathSides(batch.blobs, leaf.index);
-  if (sides.length !== leaf.siblings.length) return false;
-  let node = leaf.key;
-  for (const [i, isRight] of sides.entries()) {
-    const sibling = leaf.siblings[i]!;
-    if (hexToBytes(sibling).length !== 32) return false;
-    node = isRight ? join(sibling, node) : join(node, sibling);
+export function verifyBatchProof(batch: Batch, leaf: BatchLeaf): boolean {
+  try {
+    return foldBatchProof(leaf, batch.blobs) === batch.root;
+  } catch (error) {
+    if (isCodedError(error)) return false;
+    throw error;
   }
-  return node === batch.root;
 }

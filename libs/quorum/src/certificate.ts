@@ -3,10 +3,10 @@
  * bad aggregate, so that m signatures with b bad ones cost O(b log m) pairings and every liar is named. Checking does what
  * DAEntrance does, in the same order.
  */
-import { concatBytes, type Hash32, hexToBytes } from '@cairn/base';
+import { bytesToHex, concatBytes, type Hash32, hexToBytes } from '@cairn/base';
 import { encodeWords, keccak, wordsOf } from './abi.ts';
 import { attestMessage, type Batch, batchWords } from './batch.ts';
-import { type BlobHeader, encodeHeader } from './blob.ts';
+import { type BlobHeader, decodeHeader, encodeHeader, HEADER_WORDS } from './blob.ts';
 import type { Bls } from './bls.ts';
 import { quorumError } from './errors.ts';
 import { isSupermajority } from './membership.ts';
@@ -135,6 +135,9 @@ export function absenteesHash(absentees: readonly number[]): Uint8Array {
 
 /** First word of a lookup. */
 export const LOOKUP_VERSION = 1;
+/** Words before the siblings: version, batch (6), header (12), index. */
+const LOOKUP_WORDS = 20;
+const SIBLINGS_MAX = 6;
 
 /**
  * What `DAEntrance.checkCertificate` reads: version, batch, header, leaf index, siblings; whole words. It holds no signature:
@@ -153,6 +156,39 @@ export function encodeLookup(input: {
     input.index,
     ...input.siblings,
   ]);
+}
+
+/** What a lookup says. */
+export type Lookup = { batch: Batch; header: BlobHeader; index: number; siblings: Hash32[] };
+
+/** Parses a lookup. Throws `QUORUM_CERTIFICATE` on what is none; whether the leaf is in the batch is the contract's to say. */
+export function decodeLookup(bytes: Uint8Array): Lookup {
+  const refuse = (): Error => quorumError('QUORUM_CERTIFICATE', 'not a lookup');
+  if (bytes.length % 32 !== 0) throw refuse();
+  const words = wordsOf(bytes);
+  if (words.length < LOOKUP_WORDS || words.length > LOOKUP_WORDS + SIBLINGS_MAX) throw refuse();
+  const number = (i: number): number => {
+    const value = BigInt(bytesToHex(words[i]!));
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw refuse();
+    return Number(value);
+  };
+  if (number(0) !== LOOKUP_VERSION) throw refuse();
+  const batch: Batch = {
+    epoch: number(1),
+    quorum: number(2),
+    referenceBlock: number(3),
+    expiry: number(4),
+    blobs: number(5),
+    root: bytesToHex(words[6]!) as Hash32,
+  };
+  batchWords(batch); // each within its type
+  const [headerStart, headerEnd] = [7 * 32, (7 + HEADER_WORDS) * 32];
+  return {
+    batch,
+    header: decodeHeader(bytes.subarray(headerStart, headerEnd)),
+    index: number(LOOKUP_WORDS - 1),
+    siblings: words.slice(LOOKUP_WORDS).map((word) => bytesToHex(word) as Hash32),
+  };
 }
 
 /** `abi.encode(Certificate)`, the signature in EIP-2537 form. */

@@ -9,6 +9,8 @@ export type QuorumErrorCode =
   | 'QUORUM_BATCH'
   | 'QUORUM_CERTIFICATE'
   | 'QUORUM_WEIGHT'
+  /** Bytes that are no rollup certificate of ours. */
+  | 'QUORUM_ROLLUP'
   | 'QUORUM_NOT_OPEN';
 
 export function quorumError(

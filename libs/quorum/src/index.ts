@@ -7,6 +7,7 @@ export * from './epochs.ts';
 export * from './errors.ts';
 export * from './membership.ts';
 export { nobleBls } from './noble.ts';
+export * from './rollup.ts';
 export * from './rows.ts';
 export * from './tags.ts';
 export * from './vrf.ts';

@@ -1,4 +1,4 @@
-import { CodedError, isCodedError } from '@cairn/base';
+import { CodedError, hexToBytes, isCodedError } from '@cairn/base';
 import {
   decodeFrames,
   encodeFrameParts,
@@ -7,9 +7,13 @@ import {
   FRAMES_BODY_BYTES_MAX,
   fileInfoSchema,
   fileProofSchema,
+  HELD_SEGMENTS_MAX,
   hash32Schema,
+  heldSegmentsSchema,
   type NodeStatus,
   nodeStatusSchema,
+  type ParityRecord,
+  parityRecordsSchema,
   type SegmentFrame,
   type SegmentWithProof,
   type ShardConfig,
@@ -53,6 +57,16 @@ export interface NodeClient {
     index: number,
     options?: CallOptions,
   ): Promise<SegmentWithProof | null>;
+  /** Submissions that say they are the parity of a file; none from a node that does not know the method. */
+  getParity(dataRoot: string, options?: CallOptions): Promise<ParityRecord[]>;
+  /**
+   * Which segments of a file the node holds: a bit for each, least significant first; undefined when it does not know the
+   * file or the method.
+   */
+  getHeldSegments(
+    txSeq: number,
+    options?: CallOptions,
+  ): Promise<{ segments: number; held: Uint8Array } | undefined>;
   /** True when the node speaks our binary route; asked once. */
   supportsBinary(options?: CallOptions): Promise<boolean>;
   /** Sends frames on the binary route; returns how many were accepted. */
@@ -69,6 +83,11 @@ export interface NodeClient {
     options?: CallOptions,
   ): Promise<SegmentFrame[]>;
 }
+
+/** A node of another make: 0G's know none of our methods. */
+const isUnknownMethod = (error: unknown): boolean =>
+  isCodedError(error, 'RPC_REMOTE') && error.details.code === METHOD_NOT_FOUND;
+const METHOD_NOT_FOUND = -32601;
 
 const segmentWithProofSchema = z.object({
   root: hash32Schema,
@@ -140,6 +159,29 @@ export function createNodeClient(url: string, clientOptions: NodeClientOptions =
         segmentWithProofSchema.nullable() as unknown as z.ZodType<SegmentWithProof | null>,
         options,
       ),
+    getParity: (dataRoot, options) =>
+      call('cairn_getParity', [dataRoot], parityRecordsSchema, options).catch((error: unknown) => {
+        if (isUnknownMethod(error)) return [];
+        throw error;
+      }),
+    async getHeldSegments(txSeq, options) {
+      try {
+        const answer = await call(
+          'cairn_getHeldSegments',
+          [txSeq],
+          heldSegmentsSchema.nullable(),
+          options,
+        );
+        if (!answer) return undefined;
+        const held = hexToBytes(answer.held);
+        if (answer.segments > HELD_SEGMENTS_MAX || held.length !== Math.ceil(answer.segments / 8))
+          throw badResponse(base, 'cairn_getHeldSegments', 'bits and segments do not agree');
+        return { segments: answer.segments, held };
+      } catch (error) {
+        if (isUnknownMethod(error)) return undefined;
+        throw error;
+      }
+    },
     supportsBinary(options = {}) {
       binary ??= transport(`${base}/cairn/v1/info`, {
         method: 'GET',

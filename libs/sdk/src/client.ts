@@ -4,6 +4,7 @@ import { type Kernels, loadKernels } from '@cairn/kernels';
 import { segmentCounts, submissionHeights } from '@cairn/merkle';
 import type { DirectoryFolder, FileInfo } from '@cairn/protocol';
 import type { HttpTransport } from '@cairn/rpc';
+import type { ScratchSpace } from './coded/scratch.ts';
 import {
   type DirectoryInput,
   type DirectoryResult,
@@ -31,6 +32,8 @@ export type StorageClientOptions = {
   /** Hashing of downloaded segments in worker threads. */
   hasher?: SegmentHasher | undefined;
   transport?: HttpTransport | undefined;
+  /** Where the parity of coded files is kept while they are uploaded; memory, up to 256 MiB, by default. */
+  scratch?: ScratchSpace | undefined;
 };
 export type FileStat = {
   root: DataRoot;
@@ -130,6 +133,7 @@ export async function createStorageClient(options: StorageClientOptions): Promis
     kernels,
     directory,
     hasher: options.hasher,
+    scratch: options.scratch,
     writer: () => writer(),
     flow: async () => (await network()).flow,
   };

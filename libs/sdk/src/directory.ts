@@ -12,6 +12,7 @@ import {
   decodeDirectory,
   encodeDirectory,
 } from '@cairn/protocol';
+import { checkCodedSize } from './coded/upload-coded.ts';
 import type { DownloadDeps } from './download.ts';
 import { downloadStream, type StreamOptions } from './download-stream.ts';
 import { BytesSink, bytesSource, sliceSource, type UploadSource } from './source.ts';
@@ -55,6 +56,7 @@ export async function uploadStream(
   checkNotEmpty(source);
   const { wrap, fragmentBytes, ...rest } = options;
   const stream = wrap ? await wrap(source) : source;
+  if (rest.code !== undefined) checkCodedSize(stream.size);
   const ranges = partsOf(stream.size, fragmentBytes);
   const parts = await uploadMany(
     deps,

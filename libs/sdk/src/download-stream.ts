@@ -66,6 +66,7 @@ export async function downloadStream(
     txSeqs: [],
     nodes: [],
     dropped: [],
+    rebuiltSegments: 0,
   };
   let base = 0;
   for (const [part, root] of roots.entries()) {
@@ -91,6 +92,7 @@ export async function downloadStream(
     result.bytes += done.bytes;
     result.txSeqs.push(done.txSeq);
     result.dropped.push(...done.dropped);
+    result.rebuiltSegments += done.rebuiltSegments;
     result.nodes = [...new Set([...result.nodes, ...done.nodes])];
   }
   return result;

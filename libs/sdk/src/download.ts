@@ -2,20 +2,19 @@
  * Download: several nodes at once, every segment verified against the root before it is written.
  *
  * Work is cut into runs of segments of one shard class. Each run is asked of a node that holds it; a node that lies, is
- * silent or fails is dropped and its run goes to another. With a range only the touched segments travel.
+ * silent or fails is dropped and its run goes to another. With a range only the touched segments travel. When the nodes that
+ * are left do not hold all of a coded file, work is cut into stripes instead: what nobody holds is rebuilt with parity.
  */
-import { CodedError, type DataRoot, errorMessage, forEachLimit, hexToBytes } from '@cairn/base';
-import { type Kernels, segmentRootOf } from '@cairn/kernels';
-import { segmentLeafCount, verifySegmentSiblings } from '@cairn/merkle';
-import {
-  BYTES_PER_SEGMENT,
-  SECTORS_PER_SEGMENT,
-  type SegmentFrame,
-  shardHolds,
-} from '@cairn/protocol';
-import type { NodeDirectory, StorageNode } from './nodes.ts';
-import { fetchSegments } from './segments.ts';
+import { CodedError, type DataRoot, errorMessage, forEachLimit } from '@cairn/base';
+import { STRIPE_DATA } from '@cairn/erasure';
+import type { Kernels } from '@cairn/kernels';
+import { BYTES_PER_SEGMENT } from '@cairn/protocol';
+import { findHolders, openStripes, placeOf } from './coded/open.ts';
+import type { StripeReader } from './coded/stripe-reader.ts';
+import type { NodeDirectory } from './nodes.ts';
 import type { DownloadSink } from './source.ts';
+import { Sources } from './sources.ts';
+import { type FilePlace, type Run, StoredFile } from './stored-file.ts';
 
 /** Half-open byte range of the file. */
 export type ByteRange = { start: number; end: number };
@@ -42,6 +41,8 @@ export type DownloadResult = {
   size: number;
   /** Bytes written to the sink. */
   bytes: number;
+  /** Segments that nobody held any more and that were rebuilt with parity. */
+  rebuiltSegments: number;
   /** Nodes that served, and those that were dropped with the reason. */
   nodes: string[];
   dropped: { url: string; reason: string }[];
@@ -59,7 +60,13 @@ export type DownloadDeps = {
 
 const SEGMENTS_PER_RUN = 4;
 const RUN_TIMEOUT_MS = 15_000;
+/** Stripes of 4 MiB that are rebuilt at once: each holds its fragments, a copy of them and what was lost. */
+const STRIPES_AT_ONCE = 2;
 
+/**
+ * Fetches a file, or a range of it. Where no node holds a segment any more it is rebuilt, if the file is coded. Throws
+ * `SDK_NOT_FOUND`, `SDK_UNAVAILABLE`, `SDK_VERIFICATION` (every node that was asked lied), `SDK_RANGE`, and what the sink throws.
+ */
 export async function downloadFile(
   deps: DownloadDeps,
   root: DataRoot,
@@ -67,81 +74,133 @@ export async function downloadFile(
   options: DownloadOptions,
 ): Promise<DownloadResult> {
   const { signal } = options;
-  const nodes = await deps.directory.holding(root, signal);
-  if (nodes.length === 0) throw notFound(root);
-  const sources = new Sources(nodes);
-  const { txSeq, size, startSector } =
-    options.submission ?? (await askSubmission(sources, root, signal));
+  const timeoutMs = options.requestTimeoutMs ?? RUN_TIMEOUT_MS;
+  const file = await openFile(deps, root, { timeoutMs, signal }, options.submission);
+  const { place, sources } = file;
+  const { txSeq, size } = place;
   const range = checkedRange(options.range, size);
   const target = typeof sink === 'function' ? await sink(size) : sink;
-  const file = { root, size, txSeq };
-  const first = Math.floor(startSector / SECTORS_PER_SEGMENT);
   let written = 0;
   const totalBytes = range.end - range.start;
+  const emit = async (index: number, data: Uint8Array): Promise<void> => {
+    const part = clip({ index, data }, range, size);
+    await target.write(part.offset, part.bytes);
+    written += part.bytes.length;
+    options.onSegment?.(index);
+    options.onProgress?.({ bytes: written, totalBytes });
+  };
+  let opening: Promise<StripeReader> | undefined;
+  const openedStripes = (): Promise<StripeReader> => {
+    opening ??= openStripes(deps, file, { timeoutMs, signal });
+    return opening;
+  };
 
-  await forEachLimit(
-    runs(range, sources.stride, options.skip),
-    { limit: options.inFlightMax ?? 4, ...(signal ? { signal } : {}) },
-    async (run, runSignal) => {
-      let todo = run;
-      while (todo.count > 0) {
-        const node = sources.pick(first + todo.index);
-        if (!node) throw unavailable(root, todo.index, sources);
-        try {
-          const frames = await fetchSegments(node.client, deps.kernels, file, todo, {
-            signal: runSignal,
-            timeoutMs: options.requestTimeoutMs ?? RUN_TIMEOUT_MS,
-          });
-          if (frames.length === 0)
-            throw new CodedError({
-              code: 'SDK_SEGMENT_MISSING',
-              kind: 'not_found',
-              message: 'the node does not have the segment',
-            });
-          if (options.verify ?? true) await verify(deps, file, frames, runSignal);
-          for (const frame of frames) {
-            const part = clip(frame, range, size);
-            await target.write(part.offset, part.bytes);
-            written += part.bytes.length;
-            options.onSegment?.(frame.index);
-            options.onProgress?.({ bytes: written, totalBytes });
+  if (sources.isCovering) {
+    const limit = options.inFlightMax ?? 4;
+    await forEachLimit(
+      runs(range, sources.stride, options.skip),
+      { limit, ...(signal ? { signal } : {}) },
+      async (run, runSignal) => {
+        let todo = run;
+        while (todo.count > 0) {
+          const node = file.pick(todo.index);
+          if (!node) {
+            // Its last holder went away while we were reading.
+            const stripes = await openedStripes();
+            await emit(todo.index, await stripes.segment(todo.index, runSignal));
+            todo = next(todo, 1);
+            continue;
           }
-          sources.served(node);
-          todo = {
-            index: todo.index + frames.length * todo.stride,
-            count: todo.count - frames.length,
-            stride: todo.stride,
-          };
-        } catch (error) {
-          signal?.throwIfAborted();
-          if (runSignal.aborted) throw runSignal.reason;
-          if (!isNodeFault(error)) throw error;
-          sources.drop(
-            node,
-            errorMessage(error),
-            error instanceof CodedError && error.code.startsWith('MERKLE_'),
-          );
-        } finally {
-          sources.release(node);
+          try {
+            const frames = await file.ask(node, todo, runSignal);
+            if (options.verify ?? true) await file.verify(frames, runSignal);
+            for (const { index, data } of frames) await emit(index, data);
+            sources.served(node);
+            todo = next(todo, frames.length);
+          } catch (error) {
+            signal?.throwIfAborted();
+            file.blame(node, error, runSignal);
+          } finally {
+            sources.release(node);
+          }
         }
-      }
-    },
-  );
-  return { root, txSeq, size, bytes: written, nodes: sources.servedUrls, dropped: sources.dropped };
+      },
+    );
+  } else {
+    const stripes = await openedStripes();
+    await forEachLimit(
+      stripesOf(range, options.skip),
+      { limit: STRIPES_AT_ONCE, ...(signal ? { signal } : {}) },
+      async (indexes, stripeSignal) => {
+        for (const [index, data] of await stripes.read(indexes, stripeSignal))
+          await emit(index, data);
+      },
+    );
+  }
+  const stripes = await opening;
+  return {
+    root,
+    txSeq,
+    size,
+    bytes: written,
+    rebuiltSegments: stripes?.rebuiltSegments ?? 0,
+    nodes: [...new Set([...sources.servedUrls, ...(stripes?.servedUrls ?? [])])],
+    dropped: [...sources.dropped, ...(stripes?.dropped ?? [])],
+  };
+}
+
+/** A file's place and holders. Throws `SDK_NOT_FOUND`. */
+async function openFile(
+  deps: DownloadDeps,
+  root: DataRoot,
+  options: { timeoutMs: number; signal: AbortSignal | undefined },
+  submission?: DownloadOptions['submission'],
+): Promise<StoredFile> {
+  const { timeoutMs, signal } = options;
+  const nodes = await deps.directory.holding(root, signal);
+  if (nodes.length > 0) {
+    const sources = new Sources(nodes);
+    const place = submission
+      ? { root, ...submission }
+      : await askSubmission(sources, root, deps.kernels, signal);
+    return new StoredFile(deps, place, sources, timeoutMs);
+  }
+  // Nobody names a set of nodes that covers it: some of it may be left.
+  const left = await findHolders(deps.directory, root, signal);
+  if (!left.info) throw notFound(root);
+  const place = submission ? { root, ...submission } : placeOf(deps.kernels, root, left.info);
+  return new StoredFile(deps, place, left.nodes, timeoutMs);
 }
 
 /** Bytes of a stored file. Throws `SDK_NOT_FOUND`. */
 export async function storedSize(
-  { directory }: DownloadDeps,
+  deps: DownloadDeps,
   root: DataRoot,
   signal?: AbortSignal,
 ): Promise<number> {
-  const nodes = await directory.holding(root, signal);
-  if (nodes.length === 0) throw notFound(root);
-  return (await askSubmission(new Sources(nodes), root, signal)).size;
+  return (await openFile(deps, root, { timeoutMs: RUN_TIMEOUT_MS, signal })).place.size;
 }
 
-type Run = { index: number; count: number; stride: number };
+const next = ({ index, count, stride }: Run, done: number): Run => ({
+  index: index + done * stride,
+  count: count - done,
+  stride,
+});
+
+/** Segments of the range that are wanted, a stripe at a time. */
+function* stripesOf(
+  range: ByteRange,
+  skip: ((index: number) => boolean) | undefined,
+): Generator<number[]> {
+  const to = Math.ceil(range.end / BYTES_PER_SEGMENT);
+  let indexes: number[] = [];
+  for (let index = Math.floor(range.start / BYTES_PER_SEGMENT); index < to; index++) {
+    if (!skip?.(index)) indexes.push(index);
+    if (index + 1 < to && (index + 1) % STRIPE_DATA !== 0) continue;
+    if (indexes.length > 0) yield indexes;
+    indexes = [];
+  }
+}
 
 /** Runs of segments that one node holds, in order of position. */
 function* runs(
@@ -191,7 +250,7 @@ export function checkedRange(range: ByteRange | undefined, size: number): ByteRa
 
 /** The bytes of a segment that belong to the range and the file. */
 function clip(
-  frame: SegmentFrame,
+  frame: { index: number; data: Uint8Array },
   range: ByteRange,
   size: number,
 ): { offset: number; bytes: Uint8Array } {
@@ -201,43 +260,17 @@ function clip(
   return { offset: start, bytes: frame.data.subarray(start - base, end - base) };
 }
 
-async function verify(
-  deps: DownloadDeps,
-  file: { root: DataRoot; size: number },
-  frames: readonly SegmentFrame[],
-  signal: AbortSignal,
-): Promise<void> {
-  const rootBytes = hexToBytes(file.root);
-  await Promise.all(
-    frames.map(async ({ index, data, siblings }) => {
-      const lastLeafCount = segmentLeafCount(file.size, index);
-      const segmentRoot = deps.hasher
-        ? await deps.hasher(data, { lastLeafCount, signal })
-        : segmentRootOf(deps.kernels, data, lastLeafCount);
-      verifySegmentSiblings(deps.kernels, {
-        root: rootBytes,
-        size: file.size,
-        index,
-        segmentRoot,
-        siblings,
-      });
-    }),
-  );
-}
-
 async function askSubmission(
   sources: Sources,
   root: DataRoot,
+  kernels: Kernels,
   signal: AbortSignal | undefined,
-): Promise<{ txSeq: number; size: number; startSector: number }> {
+): Promise<FilePlace> {
   let last: unknown;
   for (const node of sources.all) {
     try {
       const info = await node.client.getFileInfo(root, true, { signal, timeoutMs: 10_000 });
-      if (info?.tx.dataMerkleRoot === root) {
-        const { seq: txSeq, size, startEntryIndex: startSector } = info.tx;
-        return { txSeq, size, startSector };
-      }
+      if (info?.tx.dataMerkleRoot === root) return placeOf(kernels, root, info);
     } catch (error) {
       signal?.throwIfAborted();
       last = error;
@@ -245,57 +278,6 @@ async function askSubmission(
     }
   }
   throw notFound(root, last);
-}
-
-/** The nodes of one download: who holds what, how busy each is, who was dropped and why. */
-class Sources {
-  readonly all: readonly StorageNode[];
-  readonly stride: number;
-  readonly dropped: { url: string; reason: string; lied: boolean }[] = [];
-  readonly #load = new Map<StorageNode, number>();
-  readonly #served = new Set<string>();
-
-  constructor(nodes: readonly StorageNode[]) {
-    this.all = nodes;
-    // With a full node present runs are consecutive; otherwise they follow the finest sharding.
-    this.stride = Math.max(...nodes.map((node) => node.shard.numShard));
-    for (const node of nodes) this.#load.set(node, 0);
-  }
-
-  /** The least busy node that holds the segment at this index of the flow. */
-  pick(flowSegment: number): StorageNode | undefined {
-    let best: StorageNode | undefined;
-    for (const [node, load] of this.#load) {
-      if (shardHolds(node.shard, flowSegment) && (!best || load < this.#load.get(best)!))
-        best = node;
-    }
-    if (best) this.#load.set(best, this.#load.get(best)! + 1);
-    return best;
-  }
-
-  release(node: StorageNode): void {
-    const load = this.#load.get(node);
-    if (load !== undefined) this.#load.set(node, load - 1);
-  }
-
-  served(node: StorageNode): void {
-    this.#served.add(node.client.url);
-  }
-
-  drop(node: StorageNode, reason: string, lied: boolean): void {
-    if (this.#load.delete(node)) this.dropped.push({ url: node.client.url, reason, lied });
-  }
-
-  get servedUrls(): string[] {
-    return [...this.#served];
-  }
-}
-
-function isNodeFault(error: unknown): boolean {
-  return (
-    error instanceof CodedError &&
-    /^(RPC_|MERKLE_|PROTOCOL_FRAME|SDK_SEGMENT_MISSING|BASE_INVALID)/.test(error.code)
-  );
 }
 
 function notFound(root: string, cause?: unknown): CodedError {
@@ -306,20 +288,5 @@ function notFound(root: string, cause?: unknown): CodedError {
     hint: 'check the root; an upload that is not finished is not found',
     details: { root },
     cause,
-  });
-}
-
-function unavailable(root: string, index: number, sources: Sources): CodedError {
-  const lied = sources.dropped.length > 0 && sources.dropped.every((entry) => entry.lied);
-  return new CodedError({
-    code: lied ? 'SDK_VERIFICATION' : 'SDK_UNAVAILABLE',
-    kind: lied ? 'corrupt' : 'unavailable',
-    message: lied
-      ? `every node that was asked gave wrong bytes for segment ${index} of ${root}`
-      : `no node that answers has segment ${index} of ${root}`,
-    hint: lied
-      ? 'do not use what was downloaded; name other nodes'
-      : 'try again later, or name other nodes',
-    details: { root, segment: index, dropped: sources.dropped },
   });
 }

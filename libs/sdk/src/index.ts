@@ -1,4 +1,6 @@
 export * from './client.ts';
+export type { ParityPlace } from './coded/find-parity.ts';
+export * from './coded/scratch.ts';
 export * from './directory.ts';
 export * from './download.ts';
 export * from './download-stream.ts';

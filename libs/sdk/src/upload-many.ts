@@ -1,9 +1,11 @@
 /*
  * Many files at once: hashed a group at a time, the new ones of a group submitted in one transaction, then sent a few
- * side by side. Files with equal bytes are sent once.
+ * side by side. Files with equal bytes are sent once. Coded files are submitted one by one, each with its parity.
  */
 import { forEachLimit } from '@cairn/base';
+import { CODED_FILE_BYTES_MIN, type StripeCode } from '@cairn/erasure';
 import type { FileTree } from '@cairn/merkle';
+import { uploadCoded } from './coded/upload-coded.ts';
 import { hashSource } from './hash.ts';
 import type { UploadSource } from './source.ts';
 import {
@@ -17,6 +19,8 @@ import {
 export type UploadManyOptions = Omit<UploadOptions, 'tree' | 'txSeq'> & {
   /** Files submitted in one transaction, default 32. */
   batchSize?: number | undefined;
+  /** Codes files of 8 MiB and more; smaller ones are kept as copies. */
+  code?: StripeCode | undefined;
   /** Files sent side by side, default 4. */
   parallel?: number | undefined;
   /** After every file that is stored. */
@@ -35,7 +39,7 @@ export async function uploadMany(
   open: (index: number) => Promise<UploadSource & Partial<AsyncDisposable>>,
   options: UploadManyOptions,
 ): Promise<UploadResult[]> {
-  const { batchSize = 32, parallel = 4, onFile, onProgress, ...rest } = options;
+  const { batchSize = 32, parallel = 4, code, onFile, onProgress, ...rest } = options;
   // Progress is that of one file; of many, `onFile` tells.
   const each = count === 1 ? { ...rest, onProgress } : rest;
   const results: UploadResult[] = new Array(count);
@@ -60,18 +64,25 @@ export async function uploadMany(
       jobs.push({ index, source, tree, hashMs: performance.now() - started });
     }
     const distinct = [...new Map(jobs.map((job) => [job.tree.root, job])).values()];
-    const submitted = await submitNew(deps, distinct, each);
+    const isCoded = ({ source }: Job): boolean =>
+      code !== undefined && source.size >= CODED_FILE_BYTES_MIN;
+    const plain = distinct.filter((job) => !isCoded(job));
+    const submitted = await submitNew(deps, plain, each);
     const byRoot = new Map<string, UploadResult>();
     await forEachLimit(
       distinct,
       { limit: parallel, ...(each.signal ? { signal: each.signal } : {}) },
-      async ({ tree, source, index, hashMs }) => {
+      async (job) => {
+        const { tree, source, index, hashMs } = job;
         const made = submitted.get(tree.root);
-        const result = await uploadFile(deps, source, { ...each, tree, txSeq: made?.txSeq });
+        const result =
+          code !== undefined && isCoded(job)
+            ? await uploadCoded(deps, source, { ...each, tree, code })
+            : await uploadFile(deps, source, { ...each, tree, txSeq: made?.txSeq });
         const complete = {
           ...result,
           ...(made ? { txHash: made.txHash, feeWei: made.feeWei } : {}),
-          timings: { ...result.timings, hashMs },
+          timings: { ...result.timings, hashMs: result.timings.hashMs + hashMs },
         };
         byRoot.set(tree.root, complete);
         onFile?.(complete, index);
@@ -121,7 +132,10 @@ export function uploadTotals(results: readonly UploadResult[]): {
   segments: number;
 } {
   return {
-    sentBytes: results.reduce((sum, result) => sum + result.sentBytes, 0),
+    sentBytes: results.reduce(
+      (sum, result) => sum + result.sentBytes + (result.parity?.sentBytes ?? 0),
+      0,
+    ),
     feeWei: results.reduce((sum, result) => sum + result.feeWei, 0n),
     segments: results.reduce((sum, result) => sum + result.segments, 0),
   };

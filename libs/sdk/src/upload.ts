@@ -6,9 +6,11 @@
  */
 import { CodedError, errorMessage, isCodedError, parseHash32, systemClock } from '@cairn/base';
 import type { FlowWriter, Submission } from '@cairn/chain';
+import type { StripeCode } from '@cairn/erasure';
 import type { Kernels } from '@cairn/kernels';
 import { type FileTree, segmentCounts } from '@cairn/merkle';
 import { type FileInfo, RPC_TEXT } from '@cairn/protocol';
+import type { ScratchSpace } from './coded/scratch.ts';
 import type { SegmentHasher } from './download.ts';
 import { hashSource } from './hash.ts';
 import type { NodeDirectory, StorageNode } from './nodes.ts';
@@ -61,6 +63,13 @@ export type UploadResult = {
   nodes: string[];
   feeWei: bigint;
   timings: UploadTimings;
+  /** The second file of a coded one. */
+  parity?: ParityResult;
+};
+/** What became of a parity file; its fee is in that of the data. */
+export type ParityResult = Pick<UploadResult, 'root' | 'txSeq' | 'size' | 'sentBytes' | 'nodes'> & {
+  /** Fragments of a stripe of 16 segments of data. */
+  code: StripeCode;
 };
 export type UploadDeps = {
   kernels: Kernels;
@@ -69,6 +78,8 @@ export type UploadDeps = {
   flow: () => Promise<string>;
   /** Hashing in worker threads for sources that do not bring their own. */
   hasher?: SegmentHasher | undefined;
+  /** Where parity is kept between its making and its sending; memory by default. */
+  scratch?: ScratchSpace | undefined;
 };
 
 /** Throws `SDK_EMPTY_FILE`. */

@@ -21,6 +21,9 @@ export type BringUpOptions = {
   /** Operators that are about to join by themselves. */
   operators: readonly string[];
   timeoutMs?: number | undefined;
+  /** Seconds between blocks that are mined at once; without it they carry the same time. */
+  blockSeconds?: number | undefined;
+  signal?: AbortSignal | undefined;
 };
 
 /** Resolves with the epoch that serves now. Leaves automatic mining off. */
@@ -28,12 +31,18 @@ export async function bringUpDa(options: BringUpOptions): Promise<number> {
   const { rpc, reader, operators, timeoutMs = 60_000 } = options;
   const schedule = await reader.parameters();
   const mine = async (count: number): Promise<void> => {
-    if (count > 0) await rpc('anvil_mine', [`0x${count.toString(16)}`]);
+    const seconds = options.blockSeconds;
+    if (count > 0)
+      await rpc('anvil_mine', [
+        `0x${count.toString(16)}`,
+        ...(seconds === undefined ? [] : [`0x${seconds.toString(16)}`]),
+      ]);
   };
   /** Mines a block whenever a transaction waits, until `isDone`. */
   const serve = (what: string, isDone: () => Promise<boolean>): Promise<true> =>
     waitFor(
       async () => {
+        options.signal?.throwIfAborted();
         if (await isDone()) return true;
         const { pending } = (await rpc('txpool_status')) as { pending: string };
         if (Number(pending) > 0) await mine(1);

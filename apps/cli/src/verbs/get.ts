@@ -142,6 +142,9 @@ export const get: Verb = {
       printResult(global.json, shown, [
         `got      ${output} (${formatBytes(bytes)}, verified) in ${(elapsed() / 1000).toFixed(1)} s`,
         `nodes    ${result.nodes.join(' ')}`,
+        ...(result.rebuiltSegments > 0
+          ? [`rebuilt  ${result.rebuiltSegments} segments that no node holds any more`]
+          : []),
         ...result.dropped.map(({ url, reason }) => `dropped  ${url}: ${reason}`),
       ]);
       return 0;

@@ -13,11 +13,17 @@ export const put: Verb = {
   name: 'put',
   summary: 'store a file or a folder',
   usage:
-    'cairn put FILE|FOLDER [--replicas N] [--force] [--encryption-key FILE | --recipient PUBLIC-KEY] [--part-size BYTES]',
+    'cairn put FILE|FOLDER [--code 16/32|16/24|none] [--replicas N] [--force] [--encryption-key FILE | --recipient PUBLIC-KEY] [--part-size BYTES]',
   flags: {
     replicas: {
       type: 'string',
-      description: 'nodes that must hold every part (default 2 where there are so many)',
+      description:
+        'nodes that must hold every part (default 2 where there are so many, 1 of a coded file)',
+    },
+    code: {
+      type: 'string',
+      description:
+        '16/32 or 16/24: store parity too, so that any 16 of 32 (24) fragments restore the file; of a folder, for files of 8 MiB and more',
     },
     force: { type: 'boolean', description: 'submit again although the network has the file' },
     'part-size': {
@@ -31,12 +37,14 @@ export const put: Verb = {
     if (positionals.length !== 1 || !path) throw usage('put takes one file', this.usage);
     const isFolder = isDirectory(path);
     const replicas = numberFlag(flags, 'replicas', 1, 64);
+    const code = codeFlag(flags.code as string | undefined);
     const fragmentBytes = numberFlag(flags, 'part-size', 262_144, Number.MAX_SAFE_INTEGER);
     await using session = await openSession(global);
     const options: StreamUploadOptions = {
       signal,
       replicas,
       fragmentBytes,
+      code,
       skipIfFinalized: flags.force !== true,
       state: fileStateStore(join(cairnHome(), 'uploads')),
       wrap: encryptWrap(flags, session.client, session.network.privateKey),
@@ -70,14 +78,27 @@ async function putFile(
   const [first] = stored.parts;
   if (!first) return;
   const roots = stored.parts.map((part) => part.root);
+  const parityRoots = stored.parts.flatMap(({ parity }) => (parity ? [parity.root] : []));
   const isEncrypted = options.wrap !== undefined;
   const totals = uploadTotals(stored.parts);
   printResult(
     json,
-    { ...first, ...totals, size: stored.size, bytes: source.size, roots, isEncrypted, ms },
+    {
+      ...first,
+      ...totals,
+      size: stored.size,
+      bytes: source.size,
+      roots,
+      parityRoots,
+      isEncrypted,
+      ms,
+    },
     [
       `stored   ${path} (${formatBytes(source.size)}${isEncrypted ? ', encrypted' : ''}) in ${(ms / 1000).toFixed(1)} s`,
       ...roots.map((root) => `root     ${root}`),
+      ...stored.parts.flatMap(({ parity }) =>
+        parity ? [`parity   ${parity.root} (16/${parity.code}, ${formatBytes(parity.size)})`] : [],
+      ),
       `txSeq    ${stored.parts.map((part) => part.txSeq).join(' ')}`,
       `nodes    ${first.nodes.join(' ')}`,
       `read it  cairn get ${roots.join(',')} -o FILE${isEncrypted ? ' and the key' : ''}`,
@@ -125,6 +146,21 @@ function isDirectory(path: string): boolean {
       message: `cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`,
       cause: error,
     });
+  }
+}
+
+/** The stripe's fragments; undefined for plain copies. */
+function codeFlag(text: string | undefined): StreamUploadOptions['code'] {
+  switch (text) {
+    case undefined:
+    case 'none':
+      return undefined;
+    case '16/32':
+      return 32;
+    case '16/24':
+      return 24;
+    default:
+      throw usage('--code takes 16/32, 16/24 or none');
   }
 }
 

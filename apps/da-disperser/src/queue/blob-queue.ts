@@ -3,11 +3,13 @@
  * renamed before its entry is inserted, and the id is answered after that. What a kill interrupts is PROCESSING at the next
  * start and goes on under the same id.
  *
- *   blob   id → state, reason, length, header and authorization once there are any, certificate once confirmed
+ *   blob      id → state, reason, length, SHA-256, header and authorization once there are any, certificate once confirmed
+ *   attempt   (id, lookup) → certificate that was sent to the chain, written before its transaction is: whichever of them the
+ *             chain took is found again by asking for its lookup, after a kill as after a reorg
  */
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CodedError } from '@cairn/base';
+import { CodedError, equalBytes } from '@cairn/base';
 import { type Database, storeError } from '@cairn/store';
 
 export const MIGRATIONS: readonly string[] = [
@@ -28,6 +30,15 @@ export const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX blob_state ON blob (state);
    CREATE INDEX blob_commitment ON blob (commitment);`,
+  `ALTER TABLE blob DROP COLUMN accepted_block;
+   ALTER TABLE blob ADD COLUMN digest BLOB;
+   CREATE TABLE attempt (
+     blob TEXT NOT NULL REFERENCES blob (id) ON DELETE CASCADE,
+     lookup BLOB NOT NULL,
+     header BLOB NOT NULL,
+     certificate BLOB NOT NULL,
+     PRIMARY KEY (blob, lookup)
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 export type BlobState =
@@ -41,23 +52,27 @@ export type QueuedBlob = {
   id: string;
   state: BlobState;
   reason: string;
+  /** Bytes of the payload. */
   length: number;
-  /** Block at which it was accepted: its confirmation is looked for from there on. */
-  acceptedBlock: number;
+  /** SHA-256 of the payload. */
+  digest: Uint8Array | null;
+  /** The newest header it was dispersed under; the confirmed one once there is a certificate. */
   header: Uint8Array | null;
   authorization: Uint8Array | null;
   commitment: Uint8Array | null;
   certificate: Uint8Array | null;
   lookup: Uint8Array | null;
-  /** Block of its confirmation. */
+  /** Block of its confirmation, or a later one at which it was found confirmed. */
   block: number | null;
 };
+/** A certificate that was sent to the chain for a blob, and the lookup that asks for its fate. */
+export type Attempt = { header: Uint8Array; lookup: Uint8Array; certificate: Uint8Array };
 type Row = {
   id: string;
   state: BlobState;
   reason: string;
   length: number;
-  accepted_block: number;
+  digest: Buffer | null;
   header: Buffer | null;
   authorization: Buffer | null;
   commitment: Buffer | null;
@@ -71,7 +86,7 @@ const toBlob = (row: Row): QueuedBlob => ({
   state: row.state,
   reason: row.reason,
   length: row.length,
-  acceptedBlock: row.accepted_block,
+  digest: row.digest,
   header: row.header,
   authorization: row.authorization,
   commitment: row.commitment,
@@ -84,6 +99,8 @@ export class BlobQueue {
   readonly #db: Database;
   readonly #dir: string;
   readonly #pendingMax: number;
+  /** Payloads on their way to the disk. */
+  #arriving = 0;
 
   private constructor(db: Database, dir: string, pendingMax: number) {
     this.#db = db;
@@ -101,43 +118,26 @@ export class BlobQueue {
   }
 
   /** Durable when it resolves. Throws `DISPERSER_BUSY` (exhausted) or `STORE_DISK_FULL`. */
-  async accept(
-    id: string,
-    payload: Uint8Array,
-    at: { block: number; unixMs: number },
-  ): Promise<void> {
-    if (this.pending >= this.#pendingMax)
+  async accept(id: string, payload: Uint8Array, at: { unixMs: number }): Promise<void> {
+    if (this.pending + this.#arriving >= this.#pendingMax)
       throw new CodedError({
         code: 'DISPERSER_BUSY',
         kind: 'exhausted',
         message: `${this.#pendingMax} blobs are being dispersed already`,
         hint: 'try again in a moment',
       });
-    const path = this.#path(id);
+    this.#arriving++;
     try {
-      const file = await open(`${path}.new`, 'w');
-      try {
-        await file.writeFile(payload);
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
-      await rename(`${path}.new`, path);
-      const folder = await open(this.#dir, 'r');
-      try {
-        await folder.sync();
-      } finally {
-        await folder.close();
-      }
-    } catch (error) {
-      await rm(`${path}.new`, { force: true });
-      throw storeError(error, this.#dir);
+      const digest = await sha256(payload);
+      await this.#write(id, payload);
+      this.#db
+        .prepare(
+          "INSERT INTO blob (id, state, length, digest, accepted_at) VALUES (?, 'PROCESSING', ?, ?, ?)",
+        )
+        .run(id, payload.length, digest, at.unixMs);
+    } finally {
+      this.#arriving--;
     }
-    this.#db
-      .prepare(
-        "INSERT INTO blob (id, state, length, accepted_at, accepted_block) VALUES (?, 'PROCESSING', ?, ?, ?)",
-      )
-      .run(id, payload.length, at.unixMs, at.block);
   }
 
   get(id: string): QueuedBlob | undefined {
@@ -162,11 +162,23 @@ export class BlobQueue {
       .map(toBlob);
   }
 
-  get pending(): number {
+  /** CONFIRMED blobs whose block is `block` or older, oldest first. */
+  confirmedUpTo(block: number, limit: number): QueuedBlob[] {
     return this.#db
-      .prepare("SELECT count(*) FROM blob WHERE state = 'PROCESSING'")
-      .pluck()
-      .get() as number;
+      .prepare<[number, number], Row>(
+        "SELECT * FROM blob WHERE state = 'CONFIRMED' AND block <= ? ORDER BY block LIMIT ?",
+      )
+      .all(block, limit)
+      .map(toBlob);
+  }
+
+  get pending(): number {
+    const row = this.#db
+      .prepare<[], { count: number }>(
+        "SELECT count(*) AS count FROM blob WHERE state = 'PROCESSING'",
+      )
+      .get();
+    return row!.count;
   }
 
   /** The header that it is being dispersed under. */
@@ -186,15 +198,28 @@ export class BlobQueue {
       .run(header.header, header.authorization, header.key, header.commitment, id);
   }
 
-  confirm(
-    id: string,
-    proof: { certificate: Uint8Array | null; lookup: Uint8Array | null; block: number },
-  ): void {
+  /** Notes certificates that are about to be sent to the chain. Durable when it returns. */
+  noteAttempts(attempts: readonly (Attempt & { id: string })[]): void {
+    const insert = this.#db.prepare('INSERT OR REPLACE INTO attempt VALUES (?, ?, ?, ?)');
+    this.#db.transaction(() => {
+      for (const { id, lookup, header, certificate } of attempts)
+        insert.run(id, lookup, header, certificate);
+    })();
+  }
+
+  attemptsOf(id: string): Attempt[] {
+    return this.#db
+      .prepare<[string], Attempt>('SELECT header, lookup, certificate FROM attempt WHERE blob = ?')
+      .all(id);
+  }
+
+  /** The chain took this attempt, in `block` or before. */
+  confirm(id: string, attempt: Attempt, block: number): void {
     this.#db
       .prepare(
-        "UPDATE blob SET state = 'CONFIRMED', certificate = ?, lookup = ?, block = ? WHERE id = ?",
+        "UPDATE blob SET state = 'CONFIRMED', header = ?, certificate = ?, lookup = ?, block = ? WHERE id = ?",
       )
-      .run(proof.certificate, proof.lookup, proof.block, id);
+      .run(attempt.header, attempt.certificate, attempt.lookup, block, id);
   }
 
   setState(id: string, state: BlobState, reason = ''): void {
@@ -204,7 +229,12 @@ export class BlobQueue {
   /** Bytes of a blob. Throws `DISPERSER_PAYLOAD_GONE` (corrupt) when the file is not what was accepted. */
   async payload(blob: QueuedBlob): Promise<Uint8Array> {
     const bytes = await readFile(this.#path(blob.id)).catch(() => undefined);
-    if (bytes?.length === blob.length) return bytes;
+    if (
+      bytes?.length === blob.length &&
+      blob.digest &&
+      equalBytes(await sha256(bytes), blob.digest)
+    )
+      return bytes;
     throw new CodedError({
       code: 'DISPERSER_PAYLOAD_GONE',
       kind: 'corrupt',
@@ -214,19 +244,46 @@ export class BlobQueue {
 
   /** Forgets blobs that ended before a time. */
   async prune(acceptedBeforeMs: number, limit: number): Promise<void> {
-    const ids = this.#db
-      .prepare<[number, number], string>(
+    const ended = this.#db
+      .prepare<[number, number], { id: string }>(
         "SELECT id FROM blob WHERE accepted_at < ? AND state NOT IN ('PROCESSING', 'CONFIRMED') LIMIT ?",
       )
-      .pluck()
-      .all(acceptedBeforeMs, limit) as unknown as string[];
-    for (const id of ids) {
+      .all(acceptedBeforeMs, limit);
+    for (const { id } of ended) {
       this.#db.prepare('DELETE FROM blob WHERE id = ?').run(id);
       await rm(this.#path(id), { force: true });
+    }
+  }
+
+  async #write(id: string, payload: Uint8Array): Promise<void> {
+    const path = this.#path(id);
+    try {
+      const file = await open(`${path}.new`, 'w');
+      try {
+        await file.writeFile(payload);
+        await file.datasync();
+      } finally {
+        await file.close();
+      }
+      await rename(`${path}.new`, path);
+      const folder = await open(this.#dir, 'r');
+      try {
+        await folder.sync();
+      } finally {
+        await folder.close();
+      }
+    } catch (error) {
+      await rm(`${path}.new`, { force: true });
+      throw storeError(error, this.#dir);
     }
   }
 
   #path(id: string): string {
     return join(this.#dir, `${id}.bin`);
   }
+}
+
+/** Off this thread. */
+async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
 }

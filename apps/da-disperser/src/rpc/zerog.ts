@@ -12,7 +12,6 @@ export type ZeroGServiceDeps = {
   queue: BlobQueue;
   pipeline: Pipeline;
   retriever: Retriever;
-  head: () => Promise<{ number: number }>;
   random: RandomSource;
   clock: Clock;
 };
@@ -81,7 +80,7 @@ export function zeroGServices(deps: ZeroGServiceDeps): GrpcService[] {
             );
           const digest = createHash('sha256').update(data).digest('hex');
           const id = `${digest}-${Buffer.from(random.bytes(16)).toString('hex')}`;
-          await queue.accept(id, data, { block: (await deps.head()).number, unixMs: clock.now() });
+          await queue.accept(id, data, { unixMs: clock.now() });
           pipeline.start(id);
           return { result: 'PROCESSING', requestId: Buffer.from(id) };
         },

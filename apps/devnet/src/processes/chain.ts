@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { CodedError, systemClock } from '@cairn/base';
@@ -31,6 +32,8 @@ export async function startChain(options: {
   mnemonic: string;
   /** Accounts of the mnemonic that start with money. */
   accounts: number;
+  /** Seconds by which the clock of a new chain is behind; one that comes back goes on where it was. */
+  behindSeconds: number;
 }): Promise<ChainProcess> {
   const child = await Child.start({
     name: 'chain',
@@ -46,11 +49,13 @@ export async function startChain(options: {
       '1',
       '--hardfork',
       'prague',
-      // One for each storage node that mines, after those that people use.
       '--accounts',
       String(options.accounts),
       '--mnemonic',
       options.mnemonic,
+      ...(existsSync(options.stateFile)
+        ? []
+        : ['--timestamp', String(Math.floor(systemClock.now() / 1000) - options.behindSeconds)]),
       '--state',
       options.stateFile,
       '--state-interval',
@@ -81,6 +86,11 @@ export async function startChain(options: {
     await systemClock.sleep(30);
   }
   return { child, rpcUrl, pid: Number(child.firstLine) };
+}
+
+/** Brings a clock that was behind to the present. */
+export async function setClock(rpcUrl: string): Promise<void> {
+  await rpcCall(rpcUrl, 'evm_setTime', [Math.floor(systemClock.now() / 1000)]);
 }
 
 /** From now on a block every `ms`, whether or not there are transactions. */

@@ -26,6 +26,8 @@ export class Supervised implements AsyncDisposable {
   readonly #stopping = new AbortController();
   #child: Child;
   #watch: Promise<void>;
+  /** While it is paused: settles with the next process, or with none when the service stops. */
+  #pause: PromiseWithResolvers<Child | undefined> | undefined;
 
   private constructor(options: ChildOptions, deps: SupervisedDeps, child: Child) {
     this.#options = options;
@@ -45,8 +47,20 @@ export class Supervised implements AsyncDisposable {
     return this.#options.name;
   }
 
+  /** Ends the process on purpose, until `resume`. */
+  async pause(): Promise<void> {
+    this.#pause ??= Promise.withResolvers();
+    await this.#child.stop();
+  }
+
+  /** Starts it again after `pause`, with the same options. Throws what `Child.start` throws. */
+  async resume(): Promise<void> {
+    this.#pause?.resolve(await Child.start(this.#options));
+  }
+
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#pause?.resolve(undefined);
     await this.#child.stop();
     await this.#watch;
   }
@@ -62,6 +76,15 @@ export class Supervised implements AsyncDisposable {
       const startedAt = systemClock.monotonic();
       const reason = await this.#child.exit;
       if (signal.aborted) return;
+      if (this.#pause) {
+        const next = await this.#pause.promise;
+        this.#pause = undefined;
+        if (!next) return;
+        this.#child = next;
+        onReady(next.firstLine);
+        restarts = -1;
+        continue;
+      }
       onExit(this.name, reason);
       if (!isRestarted) return;
       if (systemClock.monotonic() - startedAt > HEALTHY_MS) restarts = 0;

@@ -65,6 +65,7 @@ export class NodeLogSink implements LogSink {
               `submission ${submission.seq} is at sector ${submission.startSector} on chain and would be at ${start} here`,
             );
           added.push(database.submissions.insert(submission, root));
+          database.parity.addIfParity(submission);
           database.addFlowRoot(database.flow.root(), submission.seq, lengthAfter);
         }
         database.addBlocks(batch.blocks);
@@ -102,6 +103,7 @@ export class NodeLogSink implements LogSink {
     const endSector = before?.endSector ?? 1;
     await segments.remove(ranges, () => {
       database.submissions.removeFrom(first.seq);
+      database.parity.removeFrom(first.seq);
       database.removeFlowRootsFrom(first.seq);
       database.flow.truncate(endSector);
       database.removeBlocksAbove(height);

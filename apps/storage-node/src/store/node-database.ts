@@ -4,6 +4,7 @@ import type { Kernels } from '@cairn/kernels';
 import { FlowTree } from '@cairn/merkle';
 import type { Database } from '@cairn/store';
 import { SqliteFlowNodeStore } from './flow-node-store.ts';
+import { ParityTable } from './parity-table.ts';
 import { SubmissionTable } from './submission-table.ts';
 
 /** Block hashes kept for walking back: deeper than any reorg a live chain does. */
@@ -14,12 +15,14 @@ export class NodeDatabase {
   readonly db: Database;
   readonly nodes: SqliteFlowNodeStore;
   readonly submissions: SubmissionTable;
+  readonly parity: ParityTable;
   readonly flow: FlowTree;
 
   constructor(db: Database, kernels: Kernels) {
     this.db = db;
     this.nodes = new SqliteFlowNodeStore(db);
     this.submissions = new SubmissionTable(db);
+    this.parity = new ParityTable(db);
     const length = db.prepare('SELECT max(end_sector) FROM submission').pluck().get() as
       | number
       | null;

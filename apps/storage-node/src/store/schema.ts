@@ -4,6 +4,7 @@
  *   meta        key → value        network (chain id and flow address), shard
  *   block       number → hash      remembered for walking back, newest BLOCKS_KEPT and every block with a submission
  *   submission  seq → …            one row per Submit event; `state` 0 receiving, 1 finalized, 2 pruned
+ *   parity      seq → …            submissions that say they are the parity of a file, by its root; not those of before migration 3
  *   flow_node   (level, index)     complete nodes of the flow tree (docs/adr/0003)
  *   flow_root   root → length      every root reached after a submission, for sector proofs of the past
  *
@@ -34,4 +35,6 @@ export const MIGRATIONS: readonly string[] = [
   `,
   // Open files are few among many; a node that catches up pages through them.
   `CREATE INDEX submission_receiving ON submission (seq) WHERE state = 0;`,
+  `CREATE TABLE parity (seq INTEGER PRIMARY KEY, data_root BLOB NOT NULL, tags BLOB NOT NULL) STRICT;
+  CREATE INDEX parity_data_root ON parity (data_root, seq);`,
 ];

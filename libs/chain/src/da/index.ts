@@ -1,4 +1,5 @@
 export * from './assignment.ts';
+export type { ConfirmedAt, FoundBlob } from './confirmed.ts';
 export { encodeBlockHeader } from './header.ts';
 export * from './operator.ts';
 export * from './reader.ts';

@@ -17,6 +17,7 @@ import { createPublicClient, http } from 'viem';
 import { chainError } from '../errors.ts';
 import { daEntranceAbi } from '../generated/da-entrance-abi.ts';
 import { daRegistryAbi } from '../generated/da-registry-abi.ts';
+import { findConfirmedBlob } from './confirmed.ts';
 import { decodeDaEvents } from './events.ts';
 import { encodeBlockHeader } from './header.ts';
 import type {
@@ -315,6 +316,10 @@ export function createDaReader(options: DaReaderOptions): DaReader {
           functionName: 'checkCertificate',
           args: [bytesToHex(lookup)],
         }),
+      ),
+    confirmedBlob: (at) =>
+      guard(async () =>
+        findConfirmedBlob(client, { contracts, parameters: await parameters() }, at),
       ),
     events: ({ fromBlock, toBlock }) =>
       guard(async () =>

@@ -1,5 +1,6 @@
 import type { Address, Hash32 } from '@cairn/base';
 import type { EpochSchedule } from '@cairn/quorum';
+import type { ConfirmedAt, FoundBlob } from './confirmed.ts';
 
 /** Where the DA service lives on a chain. */
 export type DaContracts = {
@@ -123,6 +124,8 @@ export interface DaReader {
   votesAt(operator: Address, block: number): Promise<number>;
   /** Verdict of `checkCertificate` on a lookup. */
   checkCertificate(lookup: Uint8Array): Promise<number>;
+  /** A confirmed blob by commitment, epoch and quorum, from logs and calldata of the blocks that can have it. */
+  confirmedBlob(at: ConfirmedAt): Promise<FoundBlob>;
   /** Events of blocks [from, to], in order. */
   events(range: { fromBlock: number; toBlock: number }): Promise<DaEvent[]>;
   /** The same of one transaction. */

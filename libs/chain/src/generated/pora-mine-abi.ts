@@ -14,8 +14,13 @@ export const poraMineAbi = [
       },
       {
         "internalType": "address",
-        "name": "bonds_",
+        "name": "stakeVault_",
         "type": "address"
+      },
+      {
+        "internalType": "uint256",
+        "name": "idBond_",
+        "type": "uint256"
       },
       {
         "internalType": "uint256",
@@ -1053,19 +1058,6 @@ export const poraMineAbi = [
   },
   {
     "inputs": [],
-    "name": "bonds",
-    "outputs": [
-      {
-        "internalType": "address",
-        "name": "",
-        "type": "address"
-      }
-    ],
-    "stateMutability": "view",
-    "type": "function"
-  },
-  {
-    "inputs": [],
     "name": "canSubmit",
     "outputs": [
       {
@@ -1296,6 +1288,19 @@ export const poraMineAbi = [
   },
   {
     "inputs": [],
+    "name": "idBond",
+    "outputs": [
+      {
+        "internalType": "uint256",
+        "name": "",
+        "type": "uint256"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [],
     "name": "lastMinedEpoch",
     "outputs": [
       {
@@ -1305,6 +1310,25 @@ export const poraMineAbi = [
       }
     ],
     "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "",
+        "type": "address"
+      }
+    ],
+    "name": "lockedUntil",
+    "outputs": [
+      {
+        "internalType": "uint256",
+        "name": "",
+        "type": "uint256"
+      }
+    ],
+    "stateMutability": "pure",
     "type": "function"
   },
   {
@@ -1499,6 +1523,32 @@ export const poraMineAbi = [
   {
     "inputs": [],
     "name": "reward",
+    "outputs": [
+      {
+        "internalType": "address",
+        "name": "",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "",
+        "type": "address"
+      }
+    ],
+    "name": "stakeChanged",
+    "outputs": [],
+    "stateMutability": "pure",
+    "type": "function"
+  },
+  {
+    "inputs": [],
+    "name": "stakeVault",
     "outputs": [
       {
         "internalType": "address",

@@ -5,7 +5,7 @@
  *
  * One payload has one frame: padding must be zero and rows as short as they can be.
  */
-import { assert, isZeroBytes } from '@cairn/base';
+import { assert, isCodedError, isZeroBytes } from '@cairn/base';
 import { erasureError } from '../errors.ts';
 import {
   type BlobFormat,
@@ -64,4 +64,21 @@ export function readFrame(format: BlobFormat, rows: Uint8Array, length?: number)
   const end = FRAME_HEADER_BYTES + bytes;
   if (!isZeroBytes(rows.subarray(end))) throw refuse('the padding is not zero', { bytes });
   return rows.subarray(FRAME_HEADER_BYTES, end);
+}
+
+/**
+ * The payload in certified data rows, as a view. Rows that are no frame of `length` bytes (when known from a header) are the
+ * empty payload, for every reader alike.
+ */
+export function readCertifiedFrame(
+  format: BlobFormat,
+  rows: Uint8Array,
+  length?: number,
+): Uint8Array {
+  try {
+    return readFrame(format, rows, length);
+  } catch (error) {
+    if (isCodedError(error, 'ERASURE_FRAME')) return new Uint8Array(0);
+    throw error;
+  }
 }

@@ -3,11 +3,10 @@
  * been checked, so any K kept rows are rows of one code word and decode to the blob that was certified: no re-encoding
  * (spec/da-encoding.md sections 11 and 12). Memory: K rows, once more while decoding, and one byte per row.
  */
-import { isCodedError } from '@cairn/base';
 import { erasureError } from '../errors.ts';
 import { rowCode } from './commitment.ts';
 import { rowCountOf } from './format.ts';
-import { readFrame } from './frame.ts';
+import { readCertifiedFrame } from './frame.ts';
 import type { DaKernels } from './kernels.ts';
 import type { RowProof, Shard } from './proof.ts';
 import { checkRow, checkShard, type OpenCommitment } from './verify.ts';
@@ -80,17 +79,8 @@ export class BlobReader {
     return code.reconstruct({ rows: this.#rows, indices: this.#indices, rowBytes });
   }
 
-  /**
-   * The payload (a view of new bytes). Rows that are certified but are not a frame of `length` bytes (when known from a
-   * header) are the empty payload, for every reader alike.
-   */
+  /** The payload (a view of new bytes), as `readCertifiedFrame` reads it. */
   payload(length?: number): Uint8Array {
-    const rows = this.dataRows();
-    try {
-      return readFrame(this.open.format, rows, length);
-    } catch (error) {
-      if (isCodedError(error, 'ERASURE_FRAME')) return new Uint8Array(0);
-      throw error;
-    }
+    return readCertifiedFrame(this.open.format, this.dataRows(), length);
   }
 }

@@ -5,7 +5,13 @@
  */
 import { CodedError, equalBytes, errorMessage, type Hash32, hexToBytes } from '@cairn/base';
 import { BlobAssignment, type DaEpoch, type DaMember, type DaQuorum } from '@cairn/chain/da';
-import { BlobReader, type OpenCommitment, openCommitment, parseBlobFormat } from '@cairn/erasure';
+import {
+  BlobReader,
+  type OpenCommitment,
+  openCommitment,
+  parseBlobFormat,
+  readCertifiedFrame,
+} from '@cairn/erasure';
 import type { Kernels } from '@cairn/kernels';
 import { type BlobHeader, blobKey, type Domain } from '@cairn/quorum';
 import type { MemberPool } from './members.ts';
@@ -18,7 +24,10 @@ export type RetrieveOptions = {
   onProgress?: ((progress: { rows: number; needed: number }) => void) | undefined;
 };
 export type Retrieved = {
+  /** A view of `dataRows`; empty when they are no frame. */
   payload: Uint8Array;
+  /** All data rows of the blob. */
+  dataRows: Uint8Array;
   /** Rows each member gave, by endpoint, and those that failed with the reason. */
   served: Record<string, number>;
   dropped: { endpoint: string; reason: string; lied: boolean }[];
@@ -78,8 +87,11 @@ export async function retrieveBlob(
     }),
   );
   options.signal?.throwIfAborted();
-  if (reader && reader.missingCount === 0)
-    return { payload: reader.payload(header.length), served, dropped };
+  if (reader && reader.missingCount === 0) {
+    const dataRows = reader.dataRows();
+    const payload = readCertifiedFrame(format, dataRows, header.length);
+    return { payload, dataRows, served, dropped };
+  }
   const allLied = dropped.length > 0 && dropped.every(({ lied }) => lied);
   throw new CodedError({
     code: allLied ? 'SDK_DA_LIES' : 'SDK_DA_UNAVAILABLE',

@@ -1,0 +1,141 @@
+// Composition root of the servers for rollups: what they share, then each server that has a port. No logic.
+import { join } from 'node:path';
+import { type Logger, systemClock, systemRandom } from '@cairn/base';
+import type { DaReader } from '@cairn/chain/da';
+import type { Kernels } from '@cairn/kernels';
+import type { TaskPool } from '@cairn/kernels/node';
+import type { Domain } from '@cairn/quorum';
+import type { HttpServer } from '@cairn/rpc/node';
+import type { MemberPool } from '@cairn/sdk/da';
+import { openDatabase } from '@cairn/store';
+import type { DisperserConfig } from '../config.ts';
+import type { Pipeline } from '../pipeline/pipeline.ts';
+import type { BlobQueue } from '../queue/blob-queue.ts';
+import { ALIAS_MIGRATIONS, AliasStore } from './alias-store.ts';
+import { BlobSource, type PayloadSource } from './blob-source.ts';
+import { Inputs } from './inputs.ts';
+import { QueueLane } from './lane.ts';
+import { createOpServer } from './op/server.ts';
+import { OpStore } from './op/store.ts';
+import { Packer } from './packer.ts';
+
+export type RollupDeps = {
+  queue: BlobQueue;
+  pipeline: Pipeline;
+  reader: DaReader;
+  members: MemberPool;
+  kernels: Kernels;
+  threads: TaskPool;
+  entrance: Domain;
+  log: Logger;
+};
+export type RollupServers = AsyncDisposable & {
+  opUrl: string | undefined;
+  nitroUrl: string | undefined;
+};
+
+/** Inputs of an OP batcher have 130,672 bytes at most; what is longer than this leaves alone. */
+const SHARED_INPUT_BYTES_MAX = 256 * 1024;
+/** Rows of 2 KiB in the smallest shape: one piece each, so that proofs of single words stay short. */
+const SHARED_BLOB_BYTES_MAX = 2 * 1024 * 1024 - 5;
+const WAITING_MAX = 1024;
+const LINGER_MS = 5;
+const CACHE_BYTES_MAX = 64 * 1024 * 1024;
+const READ_TIMEOUT_MS = 60_000;
+const VERSION = '0.1.0';
+
+export async function startRollupServers(
+  deps: RollupDeps,
+  config: DisperserConfig,
+): Promise<RollupServers> {
+  const { queue, reader, entrance, log } = deps;
+  await using stack = new AsyncDisposableStack();
+  const start = async (server: HttpServer): Promise<string> => {
+    await server.start();
+    stack.defer(() => server.stop());
+    return server.url;
+  };
+  let opUrl: string | undefined;
+  const nitroUrl: string | undefined = undefined;
+  if (config.opPort !== undefined || config.nitroPort !== undefined) {
+    const db = stack.adopt(
+      openDatabase(join(config.dataDir, 'rollup.db'), ALIAS_MIGRATIONS),
+      (it) => {
+        it.close();
+      },
+    );
+    const aliases = new AliasStore(db);
+    const lane = new QueueLane(
+      { ...deps, random: systemRandom, clock: systemClock },
+      { confirmationBlocks: config.rollupConfirmationBlocks },
+    );
+    const packer = new Packer(
+      { lane, clock: systemClock },
+      {
+        parallelMax: config.parallelMax,
+        sharedInputBytesMax: SHARED_INPUT_BYTES_MAX,
+        sharedBlobBytesMax: SHARED_BLOB_BYTES_MAX,
+        waitingMax: WAITING_MAX,
+        lingerMs: LINGER_MS,
+      },
+    );
+    const source = new BlobSource(
+      { ...deps, fallbacks: [keptPayloads(queue)] },
+      { cacheBytesMax: CACHE_BYTES_MAX, timeoutMs: READ_TIMEOUT_MS },
+    );
+    const inputs = new Inputs(
+      { packer, source, reader, entrance },
+      {
+        inputBytesMax: config.rollupInputBytesMax,
+        putTimeoutMs: config.rollupPutTimeoutMs,
+        recencyWindowBlocks: config.rollupRecencyBlocks,
+        isReadOnly: config.rollupReadOnly,
+      },
+    );
+    if (config.opPort !== undefined) {
+      const store = new OpStore({ inputs, aliases, reader }, { format: config.opFormat });
+      opUrl = await start(
+        createOpServer(
+          {
+            store,
+            log: log.child({ component: 'op' }),
+            config: () => describeService(deps, config),
+          },
+          { host: config.host, port: config.opPort, inputBytesMax: config.rollupInputBytesMax },
+        ),
+      );
+    }
+    // Ends before the servers do: held puts are answered, then the ports close.
+    stack.defer(() => packer.stop());
+  }
+  const owned = stack.move();
+  return { opUrl, nitroUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Payloads of the disperser's own queue. */
+function keptPayloads(queue: BlobQueue): PayloadSource {
+  return {
+    name: 'queue',
+    async find(header) {
+      const blob = queue.byCommitment(Buffer.from(header.commitment.slice(2), 'hex'));
+      return blob && queue.payload(blob);
+    },
+  };
+}
+
+/** What `/config` says, in the words of EigenDA's proxy. */
+function describeService({ entrance, reader }: RollupDeps, config: DisperserConfig): unknown {
+  return {
+    version: VERSION,
+    chain_id: entrance.chainId,
+    directory_address: reader.contracts.registry,
+    cert_verifier_address: entrance.contract,
+    max_payload_size_bytes: config.rollupInputBytesMax,
+    recency_window_size: config.rollupRecencyBlocks,
+    apis_enabled: [
+      ...(config.opPort === undefined ? [] : ['op-generic', 'op-keccak', 'standard']),
+      ...(config.nitroPort === undefined ? [] : ['arb']),
+    ],
+    read_only_mode: config.rollupReadOnly,
+  };
+}

@@ -1,0 +1,102 @@
+/*
+ * The DA service of a devnet: its nodes, the disperser, and the first open quorum. On a new chain the blocks up to that are mined
+ * at once, with the operators' registrations and reveals in between, so that nobody waits an epoch of real time for it.
+ */
+import { createDaReader, type DaReader } from '@cairn/chain/da';
+import { type Deployment, type DevnetFile, PORTS } from '@cairn/protocol';
+import { rpcCall } from '@cairn/rpc';
+import { bringUpDa } from '@cairn/testkit/da';
+import type { DevelopmentKey } from './keys.ts';
+import {
+  type DaPlace,
+  daNodeProcess,
+  daNodeReady,
+  daStakes,
+  disperserProcess,
+  disperserReady,
+} from './parts/da.ts';
+import type { ChildOptions } from './processes/child.ts';
+import { choosePort } from './processes/ports.ts';
+import type { Supervised } from './processes/supervised.ts';
+
+export type DaServiceDeps = {
+  place: DaPlace;
+  /** Ports that are given away. */
+  taken: Set<number>;
+  operators: readonly DevelopmentKey[];
+  disperser: DevelopmentKey;
+  launch: (child: ChildOptions, onReady: (line: unknown) => void) => Promise<Supervised>;
+};
+export type DaService = {
+  /** What `devnet.json` says of it; kept up to date. */
+  entry: NonNullable<DevnetFile['da']>;
+  disperser: Supervised;
+};
+
+const BRING_UP_MS = 90_000;
+
+function daReader({ rpcUrl, deployment }: { rpcUrl: string; deployment: Deployment }): DaReader {
+  const { daRegistry, daEntrance, stakeVault, daChallenges } = deployment.contracts;
+  return createDaReader({
+    rpcUrl,
+    contracts: {
+      registry: daRegistry!,
+      entrance: daEntrance!,
+      vault: stakeVault!,
+      challenges: daChallenges!,
+    },
+  });
+}
+
+/** Whether some quorum can take blobs at the head of the chain. */
+export async function isDaServing(place: {
+  rpcUrl: string;
+  deployment: Deployment;
+}): Promise<boolean> {
+  const reader = daReader(place);
+  return (await reader.serving((await reader.head()).number)) !== undefined;
+}
+
+/** Mines the chain to its first open quorum while the operators join. `blockSeconds`: time from one block to the next. */
+export async function openFirstQuorum(
+  place: { rpcUrl: string; deployment: Deployment },
+  operators: readonly DevelopmentKey[],
+  options: { blockSeconds?: number | undefined; signal: AbortSignal },
+): Promise<void> {
+  await bringUpDa({
+    rpc: (method, params) => rpcCall(place.rpcUrl, method, params ?? []),
+    reader: daReader(place),
+    operators: operators.map(({ address }) => address),
+    timeoutMs: BRING_UP_MS,
+    ...options,
+  });
+}
+
+/** Resolves when the nodes and the disperser serve. */
+export async function startDaService(deps: DaServiceDeps): Promise<DaService> {
+  const { place, taken, operators, launch } = deps;
+  const stakes = daStakes(operators.length);
+  const ports: number[] = [];
+  for (const i of operators.keys()) ports.push(await choosePort(PORTS.daNode + i, taken));
+  const grpcPort = await choosePort(PORTS.disperserGrpc, taken);
+  const entry: DaService['entry'] = { disperserGrpc: '', disperserPid: 0, nodes: [] };
+  const [disperser] = await Promise.all([
+    launch(
+      disperserProcess({ grpcPort, keyFile: deps.disperser.privateKeyFile }, place),
+      (line) => {
+        const { grpc, pid } = disperserReady.parse(line);
+        entry.disperserGrpc = grpc;
+        entry.disperserPid = pid;
+      },
+    ),
+    ...operators.map(({ privateKeyFile: keyFile }, i) =>
+      launch(
+        daNodeProcess({ name: `da-${i}`, port: ports[i]!, keyFile, stakeWei: stakes[i]! }, place),
+        (line) => {
+          entry.nodes[i] = daNodeReady.parse(line);
+        },
+      ),
+    ),
+  ]);
+  return { entry, disperser };
+}
