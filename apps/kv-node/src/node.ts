@@ -2,14 +2,13 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, hexToBytes, type Logger, Loop, systemClock } from '@cairn/base';
-import { createChainReader, LogFollower } from '@cairn/chain';
+import { createChainReader, LogFollower, waitForFlow } from '@cairn/chain';
 import { readKeyFile } from '@cairn/config';
 import { loadNodeKernels } from '@cairn/kernels/node';
 import { createHttpTransport, HttpServer } from '@cairn/rpc/node';
 import { NodeDirectory } from '@cairn/sdk';
 import { openDatabase } from '@cairn/store';
 import { KvLogSink } from './chain/log-sink.ts';
-import { waitForChain } from './chain/network.ts';
 import type { KvConfig } from './config.ts';
 import { Feed } from './http/feed.ts';
 import { createKvMetrics } from './metrics.ts';
@@ -46,7 +45,7 @@ export async function startKvNode(
   });
   const state = new KvState(db, kernels, { maxStreams: config.maxStreams });
   const reader = createChainReader({ rpcUrl: config.chainRpcUrl, flow: config.flowAddress });
-  const chainId = await waitForChain(
+  const chainId = await waitForFlow(
     { reader, log: log.child({ component: 'chain' }) },
     { flowAddress: config.flowAddress, signal },
   );

@@ -11,13 +11,12 @@ import {
   systemClock,
   systemRandom,
 } from '@cairn/base';
-import { createChainReader, LogFollower } from '@cairn/chain';
+import { createChainReader, LogFollower, waitForFlow } from '@cairn/chain';
 import { createHashPool, loadNodeKernels } from '@cairn/kernels/node';
 import { assertShardConfig, type ShardConfig } from '@cairn/protocol';
 import { HttpServer } from '@cairn/rpc/node';
 import { type Disk, openDatabase, SegmentStore, storeError } from '@cairn/store';
 import { NodeLogSink } from './chain/log-sink.ts';
-import { waitForNetwork } from './chain/network.ts';
 import type { NodeConfig } from './config.ts';
 import { segmentRoutes } from './http/segments.ts';
 import { Files } from './ingest/files.ts';
@@ -97,7 +96,7 @@ export async function startStorageNode(
   );
 
   const reader = createChainReader({ rpcUrl: config.chainRpcUrl, flow: config.flowAddress });
-  const network = await waitForNetwork(
+  const chainId = await waitForFlow(
     { reader, log: log.child({ component: 'chain' }) },
     {
       flowAddress: config.flowAddress,
@@ -106,6 +105,7 @@ export async function startStorageNode(
       signal,
     },
   );
+  const network = { chainId, flowAddress: config.flowAddress };
   database.bindNetwork(network.chainId, network.flowAddress);
   bindShard(database, config.shard);
 

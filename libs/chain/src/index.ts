@@ -11,4 +11,5 @@ export * from './miner.ts';
 export * from './reader.ts';
 export * from './sender.ts';
 export * from './types.ts';
+export * from './wait.ts';
 export * from './writer.ts';
