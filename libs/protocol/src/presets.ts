@@ -10,6 +10,7 @@ export type Preset = {
   releaseSeconds: number;
   batchSubmitMax: number;
   mine: MinePreset;
+  custody: CustodyPreset;
   da: DaPreset;
 };
 
@@ -36,6 +37,21 @@ export type DaPreset = {
   /** Wei. */
   pricePerByteSecond: bigint;
   /** Most of a stake that the DA service may slash in one window of `epochBlocks`. */
+  slashCapBps: number;
+};
+
+/** Parameters of StorageCustody (design/contracts.md). */
+export type CustodyPreset = {
+  /** Most that one receipt may hold. */
+  maxReceiptSeconds: number;
+  /** How long stake stays locked past a receipt's end: RESPONSE + CORRELATION. */
+  lockMarginSeconds: number;
+  /** Blocks that an answer has at least. */
+  responseBlocks: number;
+  minBondWei: bigint;
+  /** Wei slashed for each sector that a broken receipt covers; a hundred times its price. */
+  slashPerSectorWei: bigint;
+  /** Most of a stake that receipts may cost in one window. */
   slashCapBps: number;
 };
 
@@ -73,6 +89,14 @@ export const DEVNET: Preset = {
     minDifficulty: 64n,
     difficulty: 200_000n,
     idBondWei: 10n ** 18n,
+  },
+  custody: {
+    maxReceiptSeconds: 600,
+    lockMarginSeconds: 60,
+    responseBlocks: 30,
+    minBondWei: 10n ** 15n,
+    slashPerSectorWei: 3_073_364_496_200n,
+    slashCapBps: 4000,
   },
   da: {
     epochBlocks: 30,
@@ -115,6 +139,14 @@ export const MAINNET: Preset = {
     minDifficulty: 1000n,
     difficulty: 1_000_000n,
     idBondWei: 10n ** 18n,
+  },
+  custody: {
+    maxReceiptSeconds: 30 * 86_400,
+    lockMarginSeconds: (3600 + 5760) * 12,
+    responseBlocks: 3600,
+    minBondWei: 2n * 10n ** 16n,
+    slashPerSectorWei: 3_073_364_496_200n,
+    slashCapBps: 4000,
   },
   da: {
     epochBlocks: 5760,

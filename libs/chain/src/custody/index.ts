@@ -1,0 +1,3 @@
+export * from './calls.ts';
+export { type CustodyReaderOptions, createCustodyReader } from './reader.ts';
+export * from './types.ts';
