@@ -14,15 +14,15 @@ export type DeployOptions = {
 };
 
 /**
- * Deploys ChunkRewards, FixedPriceMarket, Flow, StakeVault and PoraMine. The vault knows PoraMine, which reserves bonds and
- * never slashes; `deployDa` announces further services to it. Throws `DEPLOY_FAILED`.
+ * Deploys ChunkRewards, FixedPriceMarket, Flow, StakeVault, StorageCustody and PoraMine. The vault knows PoraMine, which reserves
+ * bonds and never slashes, and StorageCustody; `deployDa` announces further services to it. Throws `DEPLOY_FAILED`.
  */
 export async function deployStorage(options: DeployOptions): Promise<Deployment> {
   const { preset } = options;
   const timelock = BigInt(options.timelockSeconds ?? (preset.name === 'devnet' ? 0 : 172_800));
   const { chainId, block, addresses, codeHashes } = await deployContracts(
     options,
-    ['ChunkRewards', 'FixedPriceMarket', 'Flow', 'StakeVault', 'PoraMine'],
+    ['ChunkRewards', 'FixedPriceMarket', 'Flow', 'StakeVault', 'StorageCustody', 'PoraMine'],
     (name, at, admin) => {
       switch (name) {
         case 'ChunkRewards':
@@ -39,8 +39,26 @@ export async function deployStorage(options: DeployOptions): Promise<Deployment>
           return [at('FixedPriceMarket'), BigInt(preset.blocksPerEpoch), 0n, admin, timelock];
         case 'StakeVault': {
           const mine = { service: at('PoraMine'), slasher: at('PoraMine'), capBps: 0 };
-          return stakeVaultArguments(preset.da, [mine], admin, timelock);
+          const custody = {
+            service: at('StorageCustody'),
+            slasher: at('StorageCustody'),
+            capBps: preset.custody.slashCapBps,
+          };
+          return stakeVaultArguments(preset.da, [mine, custody], admin, timelock);
         }
+        case 'StorageCustody':
+          return [
+            {
+              maxShards: BigInt(preset.mine.maxShards),
+              maxReceiptSeconds: BigInt(preset.custody.maxReceiptSeconds),
+              lockMarginSeconds: BigInt(preset.custody.lockMarginSeconds),
+              responseBlocks: BigInt(preset.custody.responseBlocks),
+              minBond: preset.custody.minBondWei,
+              slashPerSector: preset.custody.slashPerSectorWei,
+            },
+            at('Flow'),
+            at('StakeVault'),
+          ];
         default:
           return [
             at('Flow'),
@@ -64,6 +82,7 @@ export async function deployStorage(options: DeployOptions): Promise<Deployment>
       reward: addresses.ChunkRewards!,
       mine: addresses.PoraMine!,
       stakeVault: addresses.StakeVault!,
+      storageCustody: addresses.StorageCustody!,
     },
     codeHashes,
   };

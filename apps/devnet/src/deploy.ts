@@ -25,7 +25,10 @@ export async function deployOnce(
     rmSync(join(dir, 'nodes'), { recursive: true, force: true });
   }
   const storage = await deployStorage({ rpcUrl, privateKey, preset: DEVNET });
-  const da = await deployDa({ rpcUrl, privateKey, parameters: DEVNET.da, timelockSeconds: 0 });
+  const da = await deployDa({
+    ...{ rpcUrl, privateKey, parameters: DEVNET.da, timelockSeconds: 0 },
+    stakeVault: storage.contracts.stakeVault,
+  });
   const deployment: Deployment = {
     ...storage,
     contracts: { ...storage.contracts, ...da.contracts },

@@ -15,8 +15,10 @@ export const ACCOUNTS = {
   miner: { first: 5, count: 32, prefix: 'miner-' },
   daNode: { first: 37, count: DA_NODES_MAX, prefix: 'da-' },
   disperser: { first: 37 + DA_NODES_MAX, count: 1, prefix: 'disperser-' },
+  /** What storage nodes stake and sign receipts with. */
+  provider: { first: 38 + DA_NODES_MAX, count: 32, prefix: 'provider-' },
 } as const;
-export const ACCOUNTS_FUNDED = ACCOUNTS.disperser.first + ACCOUNTS.disperser.count;
+export const ACCOUNTS_FUNDED = ACCOUNTS.provider.first + ACCOUNTS.provider.count;
 
 export type DevelopmentKey = { address: Address; privateKey: Hex; privateKeyFile: string };
 

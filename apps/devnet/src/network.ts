@@ -111,6 +111,7 @@ export async function startNetwork(
     `starting ${shards.length} storage nodes${options.da > 0 ? ` and ${options.da} DA nodes` : ''}`,
   );
   const miners = options.mine ? writeKeys(keys, 'miner', shards.length) : [];
+  const providers = writeKeys(keys, 'provider', shards.length);
   const operators = writeKeys(keys, 'daNode', options.da);
   const ports: { rpc: number; admin: number; p2p: number }[] = [];
   for (let i = 0; i < shards.length; i++) {
@@ -142,6 +143,7 @@ export async function startNetwork(
           adminPort,
           p2pPort,
           mineKeyFile: miners[i]?.privateKeyFile,
+          custodyKeyFile: providers[i]!.privateKeyFile,
           bootPorts: ports.slice(0, Math.min(i, BOOT_NODES)).map(({ p2p }) => p2p),
         },
         place,

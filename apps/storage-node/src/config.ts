@@ -188,6 +188,28 @@ export const nodeConfigSchema = z.object({
     .max(60_000)
     .default(5000)
     .describe('milliseconds between looks for work'),
+  custodyKeyFile: z
+    .string()
+    .optional()
+    .describe(
+      'file with the private key that stakes and signs receipts; without it none are signed',
+    ),
+  custodyContractAddress: addressSchema
+    .optional()
+    .describe('address of the StorageCustody contract, needed for receipts'),
+  custodyStake: z.coerce
+    .number()
+    .min(1)
+    .max(1e9)
+    .default(10)
+    .describe('tokens to stake behind receipts when joining'),
+  custodyQueryMs: z
+    .number()
+    .int()
+    .min(50)
+    .max(600_000)
+    .default(5000)
+    .describe('milliseconds between looks for challenges'),
   ...daemonSettings,
 });
 export type NodeConfig = z.output<typeof nodeConfigSchema>;

@@ -12,6 +12,7 @@ export type NodeGauges = {
   storeQuarantinedBlocks: () => number;
   diskFreeBytes: () => number;
   peers: () => number;
+  openChallenges: () => number;
 };
 
 /** Every metric of the storage node. */
@@ -37,6 +38,11 @@ export function createNodeMetrics() {
     scrubBytes: metrics.counter('scrub_checked_bytes_total', 'Stored bytes checked against roots'),
     damagedSegments: metrics.counter('scrub_damaged_segments_total', 'Segments found damaged'),
     filesFinalized: metrics.counter('files_finalized_total', 'Files finalized'),
+    custodyChallenges: metrics.counter<'outcome'>(
+      'custody_challenges_total',
+      'Challenges of our receipts, by what became of them',
+      ['outcome'],
+    ),
     sealedSeals: metrics.counter('mine_sealed_seals_total', 'Seals of 4 KiB made'),
     badSeals: metrics.counter('mine_bad_seals_total', 'Hits on seals that another fork had made'),
     mineIterations: metrics.counter('mine_iterations_total', 'Nonces drawn'),
@@ -66,6 +72,7 @@ export function createNodeMetrics() {
         read.diskFreeBytes,
       );
       gauge('p2p_peers', 'Peers connected and greeted', read.peers);
+      gauge('custody_open_challenges', 'Challenges that wait for an answer', read.openChallenges);
     },
   };
 }

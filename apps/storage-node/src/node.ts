@@ -18,6 +18,7 @@ import { HttpServer } from '@cairn/rpc/node';
 import { type Disk, openDatabase, SegmentStore, storeError } from '@cairn/store';
 import { NodeLogSink } from './chain/log-sink.ts';
 import type { NodeConfig } from './config.ts';
+import { createCustody } from './custody/service.ts';
 import { segmentRoutes } from './http/segments.ts';
 import { Files } from './ingest/files.ts';
 import { Ingest } from './ingest/ingest.ts';
@@ -29,6 +30,7 @@ import { loneReports } from './p2p/report.ts';
 import { createPeerParts, type PeerParts } from './p2p/start.ts';
 import { adminMethods } from './rpc/admin.ts';
 import { codedMethods } from './rpc/coded.ts';
+import { custodyMethods } from './rpc/custody.ts';
 import { minerMethods } from './rpc/miner.ts';
 import { zgsMethods } from './rpc/zgs.ts';
 import { Healer } from './scrub/healer.ts';
@@ -212,6 +214,16 @@ export async function startStorageNode(
     shard,
   );
 
+  const custody = createCustody(
+    {
+      ...{ database, files, metrics, reader: serve, random: systemRandom },
+      log: log.child({ component: 'custody' }),
+    },
+    config,
+    shard,
+    network.chainId,
+  );
+
   const zgs = zgsMethods({
     database,
     ingest,
@@ -220,7 +232,11 @@ export async function startStorageNode(
     network: () => network,
     connectedPeers: () => reports.connected(),
   });
-  const methods = { ...zgs, ...codedMethods({ database, files }) };
+  const methods = {
+    ...zgs,
+    ...codedMethods({ database, files }),
+    ...(custody ? custodyMethods(custody) : {}),
+  };
   const admin = adminMethods({
     database,
     metrics: metrics.metrics,
@@ -296,6 +312,10 @@ export async function startStorageNode(
     await mining.start();
     stack.adopt(mining, (control) => control.stop());
   }
+  if (custody) {
+    custody.start();
+    stack.adopt(custody, (owned) => owned.stop());
+  }
   metrics.watch({
     syncBlock: () => database.progress()?.number ?? 0,
     headBlock: () => follower.head,
@@ -307,6 +327,7 @@ export async function startStorageNode(
     storeQuarantinedBlocks: () => segments.stats().quarantined,
     diskFreeBytes: () => freeBytes(config.dataDir),
     peers: () => reports.connected(),
+    openChallenges: () => custody?.openChallenges ?? 0,
   });
   log.info(
     {

@@ -17,8 +17,10 @@ import {
   type SegmentFrame,
   type SegmentWithProof,
   type ShardConfig,
+  type SignedReceipt,
   segmentsPath,
   shardConfigSchema,
+  signedReceiptSchema,
 } from '@cairn/protocol';
 import { z } from 'zod';
 import { badResponse, parseJson, remoteError, rpcCall } from './call.ts';
@@ -47,6 +49,8 @@ export interface NodeClient {
     options?: CallOptions,
   ): Promise<FlowProof>;
   getFlowContext(options?: CallOptions): Promise<[string, number]>;
+  /** The node's receipt for a submission; null when it has none to give. Ours only: 0G's nodes answer with an error. */
+  getReceipt(txSeq: number, options?: CallOptions): Promise<SignedReceipt | null>;
   uploadSegmentsByTxSeq(
     segments: readonly SegmentWithProof[],
     txSeq: number,
@@ -149,6 +153,8 @@ export function createNodeClient(url: string, clientOptions: NodeClientOptions =
       call('zgs_getSectorProof', [sector, flowRoot], fileProofSchema, options),
     getFlowContext: (options) =>
       call('zgs_getFlowContext', [], z.tuple([z.string(), z.number()]), options),
+    getReceipt: (txSeq, options) =>
+      call('cairn_getReceipt', [txSeq], signedReceiptSchema.nullable(), options),
     uploadSegmentsByTxSeq: async (segments, txSeq, options) => {
       await call('zgs_uploadSegmentsByTxSeq', [segments, txSeq], z.unknown(), options);
     },

@@ -22,6 +22,8 @@ export type StorageNodeSpec = {
   p2pPort: number;
   /** Key to mine with; without it the node does not. */
   mineKeyFile?: string | undefined;
+  /** Key that stakes and signs receipts. */
+  custodyKeyFile: string;
   /** Ports of peers to connect to. */
   bootPorts: readonly number[];
 };
@@ -65,6 +67,13 @@ export function storageNodeProcess(
             ...['--mine-cpu', '5'],
             ...['--mine-threads', '1'],
             ...['--mine-query-ms', '1000'],
+          ]
+        : []),
+      ...(deployment.contracts.storageCustody
+        ? [
+            ...['--custody-key-file', spec.custodyKeyFile],
+            ...['--custody-contract-address', deployment.contracts.storageCustody],
+            ...['--custody-query-ms', '1000'],
           ]
         : []),
       ...['--segments-per-volume', '256'],

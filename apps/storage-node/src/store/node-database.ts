@@ -93,6 +93,14 @@ export class NodeDatabase {
     this.db.prepare('DELETE FROM flow_root WHERE seq >= ?').run(seq);
   }
 
+  /** Root of the flow right after a submission. */
+  flowRootOf(seq: number): Hash32 | undefined {
+    const root = this.db.prepare('SELECT root FROM flow_root WHERE seq = ?').pluck().get(seq) as
+      | Buffer
+      | undefined;
+    return root && bytesToHash32(root);
+  }
+
   /** Length of the flow when it had this root. */
   lengthOfRoot(root: Hash32): number | undefined {
     return this.db

@@ -7,6 +7,7 @@
  *   parity      seq → …            submissions that say they are the parity of a file, by its root; not those of before migration 3
  *   flow_node   (level, index)     complete nodes of the flow tree (docs/adr/0003)
  *   flow_root   root → length      every root reached after a submission, for sector proofs of the past
+ *   receipt     serial → …         receipts signed here that bind still, as JSON (custody/)
  *
  * What must be true together is written in one transaction; SQLite recovers it after a kill.
  */
@@ -37,4 +38,7 @@ export const MIGRATIONS: readonly string[] = [
   `CREATE INDEX submission_receiving ON submission (seq) WHERE state = 0;`,
   `CREATE TABLE parity (seq INTEGER PRIMARY KEY, data_root BLOB NOT NULL, tags BLOB NOT NULL) STRICT;
   CREATE INDEX parity_data_root ON parity (data_root, seq);`,
+  `CREATE TABLE receipt (serial TEXT PRIMARY KEY, seq INTEGER NOT NULL, expiry INTEGER NOT NULL, signed TEXT NOT NULL) WITHOUT ROWID, STRICT;
+  CREATE INDEX receipt_seq ON receipt (seq, expiry);
+  CREATE INDEX receipt_expiry ON receipt (expiry);`,
 ];

@@ -1,0 +1,50 @@
+// The index of receipts that this node signed: what it owes, until when (table `receipt` in store/schema.ts).
+import { type SignedReceipt, signedReceiptSchema } from '@cairn/protocol';
+import type { Database } from '@cairn/store';
+
+export class ReceiptTable {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** Durable when it returns: a receipt is handed out only after that. */
+  add(signed: SignedReceipt): void {
+    const { serial, txSeq, expiry } = signed.receipt;
+    this.#db
+      .prepare('INSERT INTO receipt VALUES (?, ?, ?, ?)')
+      .run(serial, txSeq, expiry, JSON.stringify(signed));
+  }
+
+  /** The receipt of a submission that holds longest. */
+  latest(txSeq: number): SignedReceipt | undefined {
+    const text = this.#db
+      .prepare('SELECT signed FROM receipt WHERE seq = ? ORDER BY expiry DESC LIMIT 1')
+      .pluck()
+      .get(txSeq) as string | undefined;
+    return text === undefined ? undefined : signedReceiptSchema.parse(JSON.parse(text));
+  }
+
+  /** Whether a submission is promised at `time` (unix seconds): its bytes must stay. */
+  binds(txSeq: number, time: number): boolean {
+    return (
+      this.#db
+        .prepare('SELECT 1 FROM receipt WHERE seq = ? AND expiry >= ? LIMIT 1')
+        .get(txSeq, time) !== undefined
+    );
+  }
+
+  /** Receipts that bind at `time`. */
+  countBinding(time: number): number {
+    return this.#db
+      .prepare('SELECT count(*) FROM receipt WHERE expiry >= ?')
+      .pluck()
+      .get(time) as number;
+  }
+
+  /** Forgets what ended before `time`. */
+  prune(time: number): void {
+    this.#db.prepare('DELETE FROM receipt WHERE expiry < ?').run(time);
+  }
+}
