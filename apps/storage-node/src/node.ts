@@ -4,6 +4,7 @@ import { statfsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type Clock,
   CodedError,
   errorMessage,
   type Logger,
@@ -56,6 +57,8 @@ export type StorageNode = AsyncDisposable & {
 
 export type StorageNodeDeps = {
   log: Logger;
+  /** The system's; tests inject one that is off. */
+  clock?: Clock | undefined;
   /** Where the volumes are; tests inject one that fails. */
   disk?: Disk | undefined;
 };
@@ -65,7 +68,7 @@ export async function startStorageNode(
   config: NodeConfig,
   signal?: AbortSignal,
 ): Promise<StorageNode> {
-  const { log } = deps;
+  const { log, clock = systemClock } = deps;
   await using stack = new AsyncDisposableStack();
   const [shardId, numShard] = config.shard.split('/').map(Number) as [number, number];
   const shard = { shardId, numShard };
@@ -126,7 +129,7 @@ export async function startStorageNode(
     },
     shard,
   );
-  const pool = new MemoryPool(systemClock, { maxBytes: config.poolBytes, ttlMs: config.poolTtlMs });
+  const pool = new MemoryPool(clock, { maxBytes: config.poolBytes, ttlMs: config.poolTtlMs });
   const ingest = new Ingest(
     {
       database,
@@ -183,7 +186,7 @@ export async function startStorageNode(
       healer,
       hashPool,
       kernels,
-      clock: systemClock,
+      clock,
       log: log.child({ component: 'scrub' }),
       onChecked: (bytes) => metrics.scrubBytes.add({}, bytes),
     },
@@ -205,7 +208,7 @@ export async function startStorageNode(
       reader: serve,
       kernels,
       metrics,
-      clock: systemClock,
+      clock,
       random: systemRandom,
       disk: deps.disk,
       log: log.child({ component: 'mine' }),
@@ -242,7 +245,7 @@ export async function startStorageNode(
     metrics: metrics.metrics,
     peers: reports,
     sync: peers?.sync,
-    monotonic: () => systemClock.monotonic(),
+    monotonic: () => clock.monotonic(),
     shutdown: () => ended.resolve(undefined),
   });
   const adminAll = mining ? { ...admin, ...minerMethods(mining) } : admin;

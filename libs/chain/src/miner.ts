@@ -60,6 +60,8 @@ export type MineParameters = {
 export type SentTransaction = {
   hash: Hash32;
   nonce: number;
+  /** Limit. */
+  gas: bigint;
   maxFeePerGas: bigint;
   maxPriorityFeePerGas: bigint;
 };
@@ -160,6 +162,13 @@ export function createMineChain(options: MineChainOptions): MineChain {
     }
     const maxPriorityFeePerGas = raised(now.maxPriorityFeePerGas, replacing?.maxPriorityFeePerGas);
     return { maxFeePerGas, maxPriorityFeePerGas };
+  };
+
+  /** Limit of gas for an answer: a context that falls due before the transaction is mined costs more than the estimate. */
+  const gasFor = async (data: Hex): Promise<bigint> => {
+    const estimate = await client.estimateGas({ account, to: mine, data });
+    const gas = estimate + estimate / 2n;
+    return gas < GAS_OF_SUBMIT_MAX ? gas : GAS_OF_SUBMIT_MAX;
   };
 
   return {
@@ -307,33 +316,24 @@ export function createMineChain(options: MineChainOptions): MineChain {
           functionName: 'submit',
           args: [answerToAbi(answer)],
         });
-        const [fees, estimate, nonce] = await Promise.all([
+        const [fees, gas, nonce] = await Promise.all([
           feesFor(replacing),
-          client.estimateGas({ account, to: mine, data }),
+          // What is replaced stands in the pending block, where the same answer would be refused as a replay.
+          replacing?.gas ?? gasFor(data),
           replacing?.nonce ??
             client.getTransactionCount({ address: account.address, blockTag: 'pending' }),
         ]);
-        // A context that falls due before the transaction is mined costs more than the estimate.
-        const gas = estimate + estimate / 2n;
-        const hash = await wallet.sendTransaction({
-          to: mine,
-          data,
-          nonce,
-          gas: gas < GAS_OF_SUBMIT_MAX ? gas : GAS_OF_SUBMIT_MAX,
-          ...fees,
-          chain: null,
-          account,
-        });
-        return { hash: parseHash32(hash), nonce, ...fees };
+        const sent = { nonce, gas, ...fees };
+        const transaction = { to: mine, data, ...sent, chain: null, account };
+        return { hash: parseHash32(await wallet.sendTransaction(transaction)), ...sent };
       }),
     cancel: (replacing) =>
       guard(async () => {
         const { nonce } = replacing;
         const fees = await feesFor(replacing);
-        const to = account.address;
-        const transaction = { to, value: 0n, gas: 21_000n, nonce, ...fees, chain: null, account };
-        const hash = parseHash32(await wallet.sendTransaction(transaction));
-        return { hash, nonce, ...fees };
+        const sent = { nonce, gas: 21_000n, ...fees };
+        const transaction = { to: account.address, value: 0n, ...sent, chain: null, account };
+        return { hash: parseHash32(await wallet.sendTransaction(transaction)), ...sent };
       }),
     nextNonce: () =>
       guard(() => client.getTransactionCount({ address: account.address, blockTag: 'latest' })),

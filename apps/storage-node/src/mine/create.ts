@@ -38,6 +38,7 @@ export function createMining(
       startBlock: config.startBlock,
       ids: config.mineIds,
       queryMs: config.mineQueryMs,
+      replaceAfterMs: config.mineReplaceMs,
       cpuPercent: config.mineCpu,
       threads: config.mineThreads ?? availableParallelism(),
       backend: config.kernels,

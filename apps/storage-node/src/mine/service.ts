@@ -50,6 +50,8 @@ export type MineServiceOptions = {
   startBlock: number;
   ids: number;
   queryMs: number;
+  /** Time until an answer that no block took is sent again for more. */
+  replaceAfterMs: number;
   cpuPercent: number;
   threads: number;
   backend: 'auto' | KernelBackend;
@@ -222,7 +224,7 @@ export class MineService {
       {
         queueMax: 16,
         pollMs: Math.min(500, queryMs),
-        replaceAfterMs: 15_000,
+        replaceAfterMs: this.#options.replaceAfterMs,
         replacementsMax: 5,
       },
     );

@@ -144,8 +144,13 @@ export class Submitter {
     for (;;) {
       await clock.sleep(this.#options.pollMs, signal);
       const outcome = await this.#outcomeOf(hashes);
-      if (outcome.state === 'mined')
-        return outcome.isSuccess ? 'accepted' : candidate.isCurrent() ? 'failed' : 'lost';
+      if (outcome.state === 'mined') {
+        if (outcome.isSuccess) return 'accepted';
+        // Why: another answer may have come first, or this very one, from the mempool by another's transaction. Either way the
+        // chain says so now; an answer that it would still take failed for no reason we know.
+        if (candidate.isCurrent()) await chain.checkAnswer(candidate.answer);
+        return candidate.isCurrent() ? 'failed' : 'lost';
+      }
       // Nobody knows it: a reorg took it back. Twice, as a look may fall between the pool and the block.
       unknownLooks = outcome.state === 'unknown' ? unknownLooks + 1 : 0;
       if (unknownLooks >= UNKNOWN_LOOKS_MAX) return 'lost';
