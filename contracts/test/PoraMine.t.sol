@@ -16,6 +16,12 @@ contract PoraMineTest is PoraFixture {
         mine.submit(answer);
     }
 
+    /// Refused by the check with this error, whatever values it names.
+    function refuseAs(PoraAnswer memory answer, bytes4 selector) private {
+        (bool ok, bytes memory out) = address(mine).call(abi.encodeCall(IPoraMine.submit, (answer)));
+        assertTrue(!ok && bytes4(out) == selector, "refused by another check, or not at all");
+    }
+
     function test_selectors_are_those_that_miners_call() public pure {
         assertTrue(IPoraMine.submit.selector == 0xae722e82, "submit");
         assertTrue(
@@ -112,7 +118,7 @@ contract PoraMineTest is PoraFixture {
         refuse(answerOf(0), abi.encodeWithSelector(IPoraMine.SubtaskEnded.selector, MINE_START + 16, MINE_START + 15));
         vm.roll(MINE_START + 15);
         mine.submit(answerOf(0));
-        // No answer can precede its subtask here, as there is one per epoch: the next test has several.
+        // No answer can precede its subtask here, as there is one per epoch: PoraMineSubtasksTest has several.
     }
 
     function test_refuses_an_epoch_without_a_block_hash() public {
@@ -184,8 +190,7 @@ contract PoraMineTest is PoraFixture {
         refuse(answer, abi.encodeWithSelector(IPoraMine.RecallPositionMismatch.selector, position + 16, position));
         answer = answerOf(0);
         answer.nonce = bytes32(uint256(answer.nonce) ^ 1);
-        vm.expectRevert();
-        mine.submit(answer);
+        refuseAs(answer, IPoraMine.RecallPositionMismatch.selector);
     }
 
     function test_refuses_another_seal_context() public {
@@ -204,17 +209,18 @@ contract PoraMineTest is PoraFixture {
         for (uint256 i = 0; i < proof.length; ++i) answer.merkleProof[i] = proof[i];
         refuse(answer, abi.encodeWithSelector(IPoraMine.ProofLength.selector, 11, 12));
         answer = answerOf(0);
-        answer.merkleProof[5] = bytes32(uint256(answer.merkleProof[5]) ^ 1);
-        vm.expectRevert();
-        mine.submit(answer);
+        for (uint256 i = 0; i < proof.length; ++i) {
+            answer = answerOf(0);
+            answer.merkleProof[i] = bytes32(uint256(answer.merkleProof[i]) ^ 1);
+            refuseAs(answer, IPoraMine.FlowRootMismatch.selector);
+        }
     }
 
     function testFuzz_refuses_any_changed_bit_of_the_sealed_data(uint256 bit) public {
         PoraAnswer memory answer = answerOf(bit % 2 == 0 ? 0 : 2);
         bit = (bit >> 1) % (4096 * 8);
         answer.sealedData[bit / 256] ^= bytes32(1 << (bit % 256));
-        vm.expectRevert();
-        mine.submit(answer);
+        refuseAs(answer, IPoraMine.FlowRootMismatch.selector);
     }
 
     function test_takes_an_answer_at_the_target_and_refuses_one_below() public {
@@ -387,26 +393,53 @@ contract PoraMineTest is PoraFixture {
     function test_gas_of_submit() public {
         skip(1 hours);
         uint256 fresh = vm.snapshotState();
-        uint256 withContext = measured(answerOf(0));
+        uint256 withContext = gasOfSubmit(answerOf(0));
         vm.revertToState(fresh);
         flow.makeContext();
-        uint256 first = measured(answerOf(0));
-        uint256 steady = measured(answerOf(2));
+        uint256 first = gasOfSubmit(answerOf(0));
+        uint256 steady = gasOfSubmit(answerOf(2));
         vm.snapshotValue("PoraMine", "submit, first answer ever, paid", first);
         vm.snapshotValue("PoraMine", "submit, first answer ever, paid, and two contexts made", withContext);
         vm.snapshotValue("PoraMine", "submit, second of the epoch, paid", steady);
         assertTrue(first <= 413_000, "first");
         assertTrue(steady <= 359_000, "steady");
     }
+}
 
-    /// Gas of a transaction that submits: 21,000, calldata, execution from cold storage.
-    function measured(PoraAnswer memory answer) private returns (uint256 gas) {
-        bytes memory data = abi.encodeCall(IPoraMine.submit, (answer));
-        vm.cool(address(mine));
-        vm.cool(address(flow));
-        vm.cool(address(reward));
+/// Several subtasks in an epoch: each id has a window of its own.
+contract PoraMineSubtasksTest is PoraFixture {
+    uint256 private constant SUBTASKS = 4;
+    uint256 private constant INTERVAL = 3;
+    uint256 private constant WINDOW = 3;
+
+    function mineParameters() internal view override returns (MineParameters memory parameters) {
+        parameters = super.mineParameters();
+        parameters.targetMineBlocks = uint16(WINDOW);
+        parameters.subtaskCount = uint16(SUBTASKS);
+        parameters.subtaskInterval = uint32(INTERVAL);
+    }
+
+    function test_an_answer_counts_in_the_window_of_its_subtask_only() public {
+        PoraAnswer memory answer = answerOf(0);
+        uint256 index = uint256(keccak256(abi.encode(answer.contextDigest, minerId))) % SUBTASKS;
+        assertTrue(index > 0, "the id of the vectors does not come first, or this would test nothing");
+        uint256 start = MINE_START + index * INTERVAL;
+        bytes memory early = abi.encodeWithSelector(IPoraMine.SubtaskNotStarted.selector, MINE_START + 1, start);
+        vm.expectRevert(early);
         mine.submit(answer);
-        gas = 21_000 + vm.lastCallGas().gasTotalUsed;
-        for (uint256 i = 0; i < data.length; ++i) gas += data[i] == 0 ? 4 : 16;
+        assertTrue(mine.computeWorkerContext(minerId).subtaskDigest == bytes32(0), "no work yet");
+        vm.roll(start);
+        vm.expectRevert(abi.encodeWithSelector(IPoraMine.SubtaskNotStarted.selector, start, start));
+        mine.submit(answer);
+        // Within the window the subtask's own block hash counts: made for another, the nonce recalls something else.
+        vm.roll(start + 1);
+        assertTrue(mine.computeWorkerContext(minerId).poraTarget != 0, "work");
+        (bool ok, bytes memory out) = address(mine).call(abi.encodeCall(IPoraMine.submit, (answer)));
+        assertTrue(!ok && bytes4(out) == IPoraMine.RecallPositionMismatch.selector, "another subtask digest");
+        vm.roll(start + WINDOW + 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(IPoraMine.SubtaskEnded.selector, start + WINDOW + 1, start + WINDOW)
+        );
+        mine.submit(answer);
     }
 }

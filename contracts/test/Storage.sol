@@ -6,7 +6,7 @@ import {ChunkRewards} from "../src/storage/ChunkRewards.sol";
 import {FixedPriceMarket} from "../src/storage/FixedPriceMarket.sol";
 import {Flow} from "../src/storage/Flow.sol";
 import {PoraMine} from "../src/storage/PoraMine.sol";
-import {MineParameters} from "../src/interfaces/IPoraMine.sol";
+import {IPoraMine, MineParameters, PoraAnswer} from "../src/interfaces/IPoraMine.sol";
 import {IStakeVault} from "../src/interfaces/IStakeVault.sol";
 import {StakeVault} from "../src/staking/StakeVault.sol";
 import {vm} from "./Vm.sol";
@@ -113,5 +113,16 @@ abstract contract Storage {
         uint256 fee = sectorsOf(data) * PRICE;
         vm.prank(who);
         (index,, start,) = flow.submit{value: fee}(Submission(data, who));
+    }
+
+    /// Gas of a transaction that submits: 21,000, calldata, execution from cold storage.
+    function gasOfSubmit(PoraAnswer memory answer) internal returns (uint256 gas) {
+        bytes memory data = abi.encodeCall(IPoraMine.submit, (answer));
+        vm.cool(address(mine));
+        vm.cool(address(flow));
+        vm.cool(address(reward));
+        mine.submit(answer);
+        gas = 21_000 + vm.lastCallGas().gasTotalUsed;
+        for (uint256 i = 0; i < data.length; ++i) gas += data[i] == 0 ? 4 : 16;
     }
 }
