@@ -188,6 +188,13 @@ export const nodeConfigSchema = z.object({
     .max(60_000)
     .default(5000)
     .describe('milliseconds between looks for work'),
+  mineReplaceMs: z
+    .number()
+    .int()
+    .min(100)
+    .max(600_000)
+    .default(15_000)
+    .describe('milliseconds until an answer that no block took is sent again for more'),
   custodyKeyFile: z
     .string()
     .optional()
@@ -210,13 +217,6 @@ export const nodeConfigSchema = z.object({
     .max(600_000)
     .default(5000)
     .describe('milliseconds between looks for challenges'),
-  mineReplaceMs: z
-    .number()
-    .int()
-    .min(100)
-    .max(600_000)
-    .default(15_000)
-    .describe('milliseconds until an answer that no block took is sent again for more'),
   ...daemonSettings,
 });
 export type NodeConfig = z.output<typeof nodeConfigSchema>;
