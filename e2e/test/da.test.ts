@@ -1,11 +1,18 @@
-// 0G's disperser API as a stock gRPC client uses it, against real DA nodes, a real disperser and a real chain.
+// DA for users: 0G's disperser API as a stock gRPC client uses it, our own, `cairn da`; real DA nodes, a real disperser, a real chain.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { seededRandom } from '@cairn/base';
+import { type Hex, hexToBytes, parseAddress, seededRandom } from '@cairn/base';
+import { createTransactionSender } from '@cairn/chain';
+import { depositCall } from '@cairn/chain/da';
+import { type BlobHeader, decodeHeader, encodeHeader } from '@cairn/quorum';
+import { type BlobStatus, DisperserClient } from '@cairn/rpc/grpc';
+import { createBlobAccount } from '@cairn/sdk/da';
 import { REPOSITORY, waitFor } from '@cairn/testkit';
 import { type Client, credentials, loadPackageDefinition, type ServiceError } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DaNetwork, startDaNetwork } from '../src/da-network.ts';
+import { type CliResult, cairn } from '../src/devnet.ts';
 
 type Stock = Client &
   Record<
@@ -108,6 +115,180 @@ describe("0G's disperser API", () => {
     await expect(
       call('retrieveBlob', { storageRoot: Buffer.alloc(32, 1), epoch: 1, quorumId: 0 }),
     ).rejects.toMatchObject({ code: 5 });
+  });
+});
+
+describe('our own API', () => {
+  const settings = { timeoutMs: 60_000 };
+  const key = (): Hex => network.anvil.accounts[7]!.privateKey;
+  const entrance = async () => ({
+    chainId: (await network.reader.parameters()).chainId,
+    contract: network.reader.contracts.entrance,
+  });
+  const request = (data: Uint8Array, maxFee = new Uint8Array(0)) => ({
+    account: hexToBytes(parseAddress(network.anvil.accounts[7]!.address)),
+    maxFee,
+    data,
+  });
+  let own: DisperserClient;
+  const reconnect = (): void => {
+    own?.close();
+    own = new DisperserClient(String(network.disperser.ready.grpc));
+  };
+  const sign = async (header: BlobHeader): Promise<Uint8Array> =>
+    createBlobAccount(key(), await entrance()).authorize(header);
+  const balance = async (): Promise<bigint> =>
+    (await network.reader.account(parseAddress(network.anvil.accounts[7]!.address))).balanceWei;
+
+  beforeAll(reconnect);
+  afterAll(() => own?.close());
+
+  it('takes no data from an account that cannot pay, and says what is missing', async () => {
+    await expect(own.prepare(request(bytes(1000, 1)), settings)).rejects.toMatchObject({
+      code: 'DISPERSER_UNFUNDED',
+      details: { freeWei: '0' },
+    });
+  });
+
+  it('the account signs, pays exactly the fee, and sees the states up to FINALIZED with a certificate', async () => {
+    const { reader, anvil } = network;
+    const sender = createTransactionSender({ rpcUrl: anvil.rpcUrl, privateKey: key() });
+    await sender.send(depositCall(reader.contracts, sender.address, 10n ** 15n));
+    const data = bytes(300_000, 2);
+    const { header, blobKey } = await own.prepare(request(data), settings);
+    const decoded = decodeHeader(header);
+    expect(decoded.account).toBe(sender.address);
+    const before = await balance();
+    await own.disperse(blobKey, await sign(decoded), settings);
+    const states: BlobStatus[] = [];
+    for await (const status of own.watchStatus(blobKey, settings)) states.push(status);
+    expect(states.map(({ state }) => state)).toEqual(['PROCESSING', 'CONFIRMED', 'FINALIZED']);
+    expect(before - (await balance())).toBe(decoded.maxFee);
+    const { certificate } = states.at(-1)!;
+    expect(await reader.checkCertificate(certificate!.lookup)).toBe(1);
+    const back = await own.retrieve(blobKey, { ...settings, bytesMax: data.length });
+    expect(Buffer.from(back).equals(Buffer.from(data))).toBe(true);
+    // Saying it again neither disperses nor charges again.
+    const again = await own.disperse(blobKey, await sign(decoded), settings);
+    expect(again.state).toBe('FINALIZED');
+  });
+
+  it('refuses foreign signatures, changed headers, lies about the length, fees above the limit, unknown keys', async () => {
+    const { header, blobKey } = await own.prepare(request(bytes(500, 3)), settings);
+    const decoded = decodeHeader(header);
+    const stranger = createBlobAccount(network.anvil.accounts[8]!.privateKey, await entrance());
+    const refusal = (authorization: Uint8Array) => own.disperse(blobKey, authorization, settings);
+    await expect(refusal(await stranger.authorize(decoded))).rejects.toMatchObject({
+      code: 'DISPERSER_AUTHORIZATION',
+    });
+    await expect(refusal(await sign({ ...decoded, maxFee: 1n }))).rejects.toMatchObject({
+      code: 'DISPERSER_AUTHORIZATION',
+    });
+    await expect(refusal(new Uint8Array(65))).rejects.toMatchObject({
+      code: 'DISPERSER_AUTHORIZATION',
+    });
+    await expect(refusal(new Uint8Array(64))).rejects.toMatchObject({
+      code: 'DISPERSER_MALFORMED',
+    });
+    await expect(
+      own.prepare(request(bytes(500, 3), new Uint8Array([1])), settings),
+    ).rejects.toMatchObject({ code: 'SDK_DA_TOO_DEAR' });
+    await expect(own.prepare(request(new Uint8Array(0)), settings)).rejects.toMatchObject({
+      code: 'DISPERSER_MALFORMED',
+    });
+    await expect(own.getStatus(new Uint8Array(32), settings)).rejects.toMatchObject({
+      code: 'DISPERSER_BLOB_UNKNOWN',
+    });
+    await expect(own.disperse(new Uint8Array(32), new Uint8Array(65), settings)).rejects.toThrow(
+      'waits for its signature',
+    );
+    // The prepared blob outlived all of that.
+    await own.disperse(blobKey, await sign(decoded), settings);
+    let last: BlobStatus | undefined;
+    for await (const status of own.watchStatus(blobKey, settings)) last = status;
+    expect(last?.state).toBe('FINALIZED');
+  });
+
+  it('a signed blob survives SIGKILL of the disperser, under the header that was signed, charged once', async () => {
+    const { header, blobKey } = await own.prepare(request(bytes(400_000, 4)), settings);
+    const before = await balance();
+    const decoded = decodeHeader(header);
+    await own.disperse(blobKey, await sign(decoded), settings);
+    await network.disperser.stop('SIGKILL');
+    await network.restartDisperser();
+    connect();
+    reconnect();
+    let last: BlobStatus | undefined;
+    for await (const status of own.watchStatus(blobKey, settings)) last = status;
+    if (last?.state === 'FINALIZED') {
+      expect(Buffer.from(last.certificate!.header).equals(encodeHeader(decoded))).toBe(true);
+      expect(before - (await balance())).toBe(decoded.maxFee);
+    } else {
+      // Its epoch ended meanwhile: nobody but the account can make another header, and nothing was charged.
+      expect(last).toMatchObject({ state: 'FAILED', reason: /not good any more/ });
+      expect(await balance()).toBe(before);
+    }
+  });
+});
+
+describe('cairn da', () => {
+  const run = (...args: string[]): Promise<CliResult> =>
+    cairn(undefined, [
+      'da',
+      ...args,
+      ...['--rpc', network.anvil.rpcUrl, '--entrance', network.reader.contracts.entrance],
+      ...['--key-file', join(network.dir, 'user.key'), '--json'],
+    ]);
+  const file = (): string => join(network.dir, 'in.bin');
+  const keys: Record<string, string> = {};
+  beforeAll(() => {
+    writeFileSync(join(network.dir, 'user.key'), network.anvil.accounts[9]!.privateKey);
+    writeFileSync(file(), bytes(150_000, 20));
+  });
+
+  it.each(['disperser', 'direct'])('put, %s: confirmed, with its certificate', async (way) => {
+    const how =
+      way === 'direct' ? ['--direct'] : ['--disperser', String(network.disperser.ready.grpc)];
+    const { code, json, stderr } = await run('put', file(), ...how);
+    expect(code, stderr + JSON.stringify(json)).toBe(0);
+    expect(json).toMatchObject({ bytes: 150_000, lookup: expect.stringMatching(/^0x/) });
+    keys[way] = String(json.blobKey);
+  });
+
+  it.each(['disperser', 'direct'])(
+    'get, status, sample and verify of what was put by %s',
+    async (way) => {
+      const key = keys[way]!;
+      const out = join(network.dir, `${way}.bin`);
+      const got = await run('get', key, '-o', out);
+      expect(got.code, got.stderr).toBe(0);
+      expect(readFileSync(out).equals(readFileSync(file()))).toBe(true);
+      expect((await run('get', key, '-o', out)).code).toBe(2);
+      const status = await run('status', key);
+      expect(status.json).toMatchObject({ bytes: 150_000, expired: false });
+      expect(['CONFIRMED', 'FINALIZED']).toContain(status.json.state);
+      const sample = await run('sample', key, '--samples', '20');
+      expect(sample.code).toBe(0);
+      expect(sample.json).toMatchObject({ good: 20, isEnough: true, failed: [] });
+      expect(Number(sample.json.bits)).toBeGreaterThan(39);
+      const verify = await run('verify', key);
+      expect(verify.code).toBe(0);
+      expect(verify.json).toMatchObject({ verdict: 1, meaning: 'confirmed' });
+      const lookup = String(verify.json.lookup);
+      expect((await run('verify', '--certificate', lookup)).code).toBe(0);
+      const bent = `${lookup.slice(0, -1)}${lookup.endsWith('0') ? '1' : '0'}`;
+      expect((await run('verify', '--certificate', bent)).code).toBe(6);
+    },
+  );
+
+  it('what is unknown is 5, what is not a key 2, a fee above the limit 2', async () => {
+    const unknown = `0x${'12'.repeat(32)}`;
+    expect((await run('get', unknown, '-o', join(network.dir, 'x'))).code).toBe(5);
+    expect((await run('status', unknown)).code).toBe(5);
+    expect((await run('sample', '0x12')).code).toBe(2);
+    const dear = await run('put', file(), '--direct', '--max-fee', '1');
+    expect(dear.code).toBe(2);
+    expect(dear.json.error).toMatchObject({ code: 'SDK_DA_TOO_DEAR' });
   });
 });
 

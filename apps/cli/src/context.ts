@@ -76,21 +76,26 @@ export function cairnHome(): string {
   return process.env.CAIRN_HOME ?? join(homedir(), '.cairn');
 }
 
-/** Flags first, then the devnet, then the default wallet for the account. */
-export function resolveNetwork(flags: GlobalFlags): Network {
-  const isExplicit = flags.indexer !== undefined || flags.node !== undefined;
-  const devnet = isExplicit && flags.rpc !== undefined ? undefined : readDevnet();
+/** The key that pays: the named one, the devnet's first, or the default wallet's. */
+export function accountKey(flags: GlobalFlags, devnet: DevnetFile | undefined): Hex | undefined {
   const wallet = join(cairnHome(), 'wallet.key');
   const keyFile =
     flags.keyFile ??
     process.env.CAIRN_KEY_FILE ??
     devnet?.accounts[0]?.privateKeyFile ??
     (existsSync(wallet) ? wallet : undefined);
+  return keyFile ? readKeyFile(keyFile) : undefined;
+}
+
+/** Flags first, then the devnet, then the default wallet for the account. */
+export function resolveNetwork(flags: GlobalFlags): Network {
+  const isExplicit = flags.indexer !== undefined || flags.node !== undefined;
+  const devnet = isExplicit && flags.rpc !== undefined ? undefined : readDevnet();
   const network: Network = {
     nodeUrls: flags.node,
     indexerUrl: flags.indexer ?? (flags.node ? undefined : devnet?.indexerUrl),
     rpcUrl: flags.rpc ?? devnet?.rpcUrl,
-    privateKey: keyFile ? readKeyFile(keyFile) : undefined,
+    privateKey: accountKey(flags, devnet),
     devnet,
   };
   if (!network.indexerUrl && !network.nodeUrls) {

@@ -5,6 +5,7 @@ import { EXIT_CODES } from '@cairn/protocol';
 import { GLOBAL_FLAGS, parseVerbArgs, usage } from './args.ts';
 import { exitCodeOf, printError } from './output.ts';
 import type { Verb } from './verb.ts';
+import { da } from './verbs/da.ts';
 import { doctor } from './verbs/doctor.ts';
 import { get } from './verbs/get.ts';
 import { cost, stat, verify } from './verbs/inspect.ts';
@@ -23,6 +24,7 @@ const VERBS: readonly Verb[] = [
   get,
   ls,
   kv,
+  da,
   stat,
   verify,
   cost,

@@ -35,14 +35,17 @@ export function exitCodeOf(error: unknown): number {
       : 1;
   if (error.kind === 'cancelled') return EXIT_CODES.interrupted;
   if (
-    /^(CLI_USAGE|CLI_KEY_FILE|CONFIG_|BASE_INVALID|SDK_RANGE|SDK_EMPTY|SDK_READ|SDK_EXISTS|SDK_FRAGMENT|SDK_ENCRYPT|SDK_DECRYPT|PROTOCOL_DIRECTORY|CLI_EXISTS|SDK_NO_ACCOUNT|SDK_NO_CHAIN|CHAIN_WRONG)/.test(
+    /^(CLI_USAGE|CLI_KEY_FILE|CONFIG_|BASE_INVALID|SDK_RANGE|SDK_EMPTY|SDK_READ|SDK_EXISTS|SDK_FRAGMENT|SDK_ENCRYPT|SDK_DECRYPT|PROTOCOL_DIRECTORY|CLI_EXISTS|SDK_NO_ACCOUNT|SDK_NO_CHAIN|CHAIN_WRONG|SDK_DA_SAMPLES|SDK_DA_TOO_DEAR|SDK_DA_ENDPOINT|ERASURE_PAYLOAD|DISPERSER_LENGTH)/.test(
       error.code,
     )
   )
     return EXIT_CODES.usage;
-  if (error.code === 'CHAIN_INSUFFICIENT_FUNDS') return EXIT_CODES.funds;
-  if (/^(SDK_NOT_FOUND|SDK_UNAVAILABLE)$/.test(error.code)) return EXIT_CODES.notFound;
-  if (/^(SDK_VERIFICATION|MERKLE_)/.test(error.code)) return EXIT_CODES.verification;
+  if (/^(CHAIN_INSUFFICIENT_FUNDS|DISPERSER_UNFUNDED|DA_UNFUNDED)$/.test(error.code))
+    return EXIT_CODES.funds;
+  if (/^(SDK_NOT_FOUND|SDK_UNAVAILABLE|SDK_DA_UNAVAILABLE|CHAIN_BLOB_INDIRECT)$/.test(error.code))
+    return EXIT_CODES.notFound;
+  if (/^(SDK_VERIFICATION|MERKLE_|SDK_DA_LIES|SDK_DA_FALSE)/.test(error.code))
+    return EXIT_CODES.verification;
   if (/DISK/.test(error.code)) return EXIT_CODES.disk;
   return EXIT_CODES.network;
 }

@@ -48,6 +48,12 @@ export const disperserConfigSchema = z.object({
     .min(1)
     .default(256)
     .describe('accepted blobs that are not confirmed yet; beyond it new ones are refused'),
+  preparedBytesMax: z
+    .number()
+    .int()
+    .min(1 << 20)
+    .default(256 * 1024 * 1024)
+    .describe('bytes of encoded blobs in memory that wait for the signature of their account'),
   triesMax: z.number().int().min(1).max(100).default(5).describe('tries to disperse one blob'),
   keepMinutes: z
     .number()

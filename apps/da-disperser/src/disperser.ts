@@ -23,10 +23,14 @@ import { Batcher } from './pipeline/batcher.ts';
 import { HeaderMaker } from './pipeline/headers.ts';
 import { Payer } from './pipeline/payer.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
+import { Preparer } from './pipeline/preparer.ts';
 import { Retriever } from './pipeline/retriever.ts';
 import { BlobQueue, MIGRATIONS } from './queue/blob-queue.ts';
 import { startRollupServers } from './rollup/servers.ts';
-import { zeroGServices } from './rpc/zerog.ts';
+import { ownService } from './rpc/own.ts';
+import { ZEROG_PAYLOAD_BYTES_MAX, zeroGServices } from './rpc/zerog.ts';
+
+export const VERSION = '0.1.0';
 
 /** 0G's limit on a request. */
 const MESSAGE_BYTES_MAX = 300 * 1024 * 1024;
@@ -88,6 +92,10 @@ export async function startDisperser(
     },
     { parallelMax: config.parallelMax, triesMax: config.triesMax },
   );
+  const preparer = new Preparer(
+    { reader, headers, pipeline, queue, entrance, clock: systemClock },
+    { bytesMax: config.preparedBytesMax },
+  );
   const retriever = new Retriever({ queue, reader, members, kernels, entrance });
 
   const server = stack.use(
@@ -97,11 +105,22 @@ export async function startDisperser(
         host: config.host,
         port: config.grpcPort,
         messageBytesMax: MESSAGE_BYTES_MAX,
-        services: zeroGServices({
-          ...{ queue, pipeline, retriever },
-          random: systemRandom,
-          clock: systemClock,
-        }),
+        services: [
+          ...zeroGServices({
+            ...{ queue, pipeline, retriever },
+            random: systemRandom,
+            clock: systemClock,
+          }),
+          ownService({
+            ...{ queue, preparer, retriever, reader },
+            info: {
+              disperser: payer.address,
+              payloadBytesMax: ZEROG_PAYLOAD_BYTES_MAX,
+              pays: true,
+              version: VERSION,
+            },
+          }),
+        ],
       },
     ),
   );

@@ -3,7 +3,7 @@
  * at once, with the operators' registrations and reveals in between, so that nobody waits an epoch of real time for it.
  */
 import { createDaReader, type DaReader } from '@cairn/chain/da';
-import { type Deployment, type DevnetFile, PORTS } from '@cairn/protocol';
+import { DEVNET, type Deployment, type DevnetFile, PORTS } from '@cairn/protocol';
 import { rpcCall } from '@cairn/rpc';
 import { bringUpDa } from '@cairn/testkit/da';
 import type { DevelopmentKey } from './keys.ts';
@@ -15,6 +15,7 @@ import {
   disperserProcess,
   disperserReady,
 } from './parts/da.ts';
+import { setClock } from './processes/chain.ts';
 import type { ChildOptions } from './processes/child.ts';
 import { choosePort } from './processes/ports.ts';
 import type { Supervised } from './processes/supervised.ts';
@@ -57,18 +58,28 @@ export async function isDaServing(place: {
   return (await reader.serving((await reader.head()).number)) !== undefined;
 }
 
-/** Mines the chain to its first open quorum while the operators join. `blockSeconds`: time from one block to the next. */
+/**
+ * Mines the chain to its first open quorum while the operators join. `isNew`: its clock is behind. It is brought to the present
+ * before the seed of the epoch is captured, because locks and obligations are counted from there.
+ */
 export async function openFirstQuorum(
   place: { rpcUrl: string; deployment: Deployment },
   operators: readonly DevelopmentKey[],
-  options: { blockSeconds?: number | undefined; signal: AbortSignal },
+  options: { isNew: boolean; signal: AbortSignal },
 ): Promise<void> {
+  const { blockSeconds } = DEVNET.da;
   await bringUpDa({
     rpc: (method, params) => rpcCall(place.rpcUrl, method, params ?? []),
     reader: daReader(place),
     operators: operators.map(({ address }) => address),
     timeoutMs: BRING_UP_MS,
-    ...options,
+    signal: options.signal,
+    ...(options.isNew
+      ? {
+          blockSeconds,
+          onJoined: (blocksLeft) => setClock(place.rpcUrl, -blocksLeft * blockSeconds),
+        }
+      : {}),
   });
 }
 

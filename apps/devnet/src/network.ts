@@ -16,7 +16,7 @@ import type { DevnetOptions } from './options.ts';
 import { indexerProcess, indexerReady } from './parts/indexer.ts';
 import { kvNodeProcess, kvNodeReady } from './parts/kv-node.ts';
 import { shardPlan, storageNodeProcess, storageNodeReady } from './parts/storage-node.ts';
-import { setBlockTime, setClock, startChain } from './processes/chain.ts';
+import { setBlockTime, startChain } from './processes/chain.ts';
 import type { ChildOptions } from './processes/child.ts';
 import { choosePort } from './processes/ports.ts';
 import { Supervised } from './processes/supervised.ts';
@@ -85,7 +85,7 @@ export async function startNetwork(
   const deployment = await deployOnce(dir, chain.rpcUrl, accounts[0]!.privateKey);
   const place = { dir, logDir, rpcUrl: chain.rpcUrl, deployment };
   const isBroughtUp = options.da === 0 || (await isDaServing(place));
-  if (isBroughtUp) await goLive(chain.rpcUrl);
+  if (isBroughtUp) await setBlockTime(chain.rpcUrl, DEVNET.blockTimeMs);
 
   const services: Supervised[] = [];
   /** Starts a service; `onReady` takes its first line now and whenever it is started again. */
@@ -179,10 +179,10 @@ export async function startNetwork(
     (async () => {
       if (isBroughtUp) return;
       await openFirstQuorum(place, operators, {
-        blockSeconds: isNewChain ? DEVNET.da.blockSeconds : undefined,
+        isNew: isNewChain,
         signal: bringUp.signal,
       });
-      await goLive(chain.rpcUrl);
+      await setBlockTime(chain.rpcUrl, DEVNET.blockTimeMs);
     })(),
   ]);
 
@@ -213,10 +213,4 @@ export async function startNetwork(
     return stopped;
   };
   return { file, disperser: da?.disperser, stop, [Symbol.asyncDispose]: stop };
-}
-
-/** From now on blocks come by the clock. */
-async function goLive(rpcUrl: string): Promise<void> {
-  await setClock(rpcUrl);
-  await setBlockTime(rpcUrl, DEVNET.blockTimeMs);
 }

@@ -23,6 +23,8 @@ export type BringUpOptions = {
   timeoutMs?: number | undefined;
   /** Seconds between blocks that are mined at once; without it they carry the same time. */
   blockSeconds?: number | undefined;
+  /** Called when the operators have joined, with the blocks still to be mined: from here on the clock must not jump. */
+  onJoined?: ((blocksLeft: number) => Promise<void>) | undefined;
   signal?: AbortSignal | undefined;
 };
 
@@ -61,7 +63,9 @@ export async function bringUpDa(options: BringUpOptions): Promise<number> {
   // Joining counts at the snapshot: take the first epoch whose snapshot is still to come.
   let epoch = (epochAt(schedule, head) ?? 0) + 1;
   if (snapshotBlock(schedule, epoch) <= head) epoch++;
-  await mine(seedBlock(schedule, epoch) + 1 - head); // into the window
+  const window = seedBlock(schedule, epoch) + 1;
+  await options.onJoined?.(epochStart(schedule, epoch) - window);
+  await mine(window - head);
   await serve('operators to reveal', async () => {
     const found = await reader.epoch(epoch);
     const revealed = found?.quorums.reduce((sum, quorum) => sum + quorum.members.length, 0) ?? 0;

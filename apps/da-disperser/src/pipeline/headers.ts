@@ -1,27 +1,20 @@
 /*
- * Headers of the blobs that the disperser pays for itself: which epoch and quorum, until when, for how much. A header is used
- * again as long as members and contract would still take it, so that a try after a failure finds the rows where they are.
+ * Headers of the blobs that go through this disperser, and whether one that was made earlier can be used again: as long as members
+ * and contract would still take it, so that a try after a failure finds the rows where they are.
  */
-import { bytesToHash32, CodedError } from '@cairn/base';
-import type { DaEpoch, DaParameters, DaReader } from '@cairn/chain/da';
+import type { Address } from '@cairn/base';
+import type { DaReader } from '@cairn/chain/da';
 import type { EncodedBlob } from '@cairn/erasure';
-import { BLOB_VERSION, type BlobHeader, blobFee, quorumOfBlob } from '@cairn/quorum';
+import { type BlobHeader, blobFee } from '@cairn/quorum';
+import { type DaMoment, daMoment, makeHeader } from '@cairn/sdk/da';
 import type { Payer } from './payer.ts';
 
 export type HeaderMakerDeps = {
   reader: Pick<DaReader, 'head' | 'parameters' | 'serving' | 'pricePerByteSecond'>;
   payer: Pick<Payer, 'address' | 'nonce'>;
 };
-/** What a header follows from: the epoch that serves, the time of the newest block (Unix seconds), the price. */
-export type Moment = {
-  epoch: DaEpoch;
-  parameters: DaParameters;
-  timestamp: number;
-  pricePerByteSecond: bigint;
-};
+export type { DaMoment as Moment } from '@cairn/sdk/da';
 
-/** Blobs whose headers fall into the same span share an expiry, so that they fit one batch. */
-const EXPIRY_STEP_SECONDS = 10;
 /** Left of the slack when a header is used again: rows, signatures and a block have to fit in. */
 const MARGIN_SECONDS = 30;
 
@@ -32,27 +25,13 @@ export class HeaderMaker {
     this.#deps = deps;
   }
 
-  /** Throws `DISPERSER_NO_QUORUM` (unavailable). */
-  async moment(): Promise<Moment> {
-    const { reader } = this.#deps;
-    const [head, parameters, pricePerByteSecond] = await Promise.all([
-      reader.head(),
-      reader.parameters(),
-      reader.pricePerByteSecond(),
-    ]);
-    const epoch = await reader.serving(head.number);
-    if (!epoch?.quorums.some(({ isOpen }) => isOpen))
-      throw new CodedError({
-        code: 'DISPERSER_NO_QUORUM',
-        kind: 'unavailable',
-        message: 'no quorum serves now',
-        hint: 'operators must reveal in the window before an epoch begins',
-      });
-    return { epoch, parameters, timestamp: head.timestamp, pricePerByteSecond };
+  /** Throws `SDK_DA_NO_QUORUM` (unavailable). */
+  moment(): Promise<DaMoment> {
+    return daMoment(this.#deps.reader);
   }
 
   /** Whether members and contract would still take a header made earlier. */
-  isGood(header: BlobHeader, moment: Moment): boolean {
+  isGood(header: BlobHeader, moment: DaMoment): boolean {
     const { epoch, parameters, timestamp } = moment;
     const earliest = timestamp + parameters.retentionSeconds - parameters.slackSeconds;
     return (
@@ -62,33 +41,14 @@ export class HeaderMaker {
     );
   }
 
-  /** A header for an encoded blob. The nonce draws the quorum among the open ones; any of them is as good. */
+  /** A header for an encoded blob. `account` pays, the disperser itself by default; it gets the relay's part of the fee. */
   make(
     blob: { encoded: EncodedBlob; length: number },
-    moment: Moment,
-    nonce: bigint = this.#deps.payer.nonce(),
+    moment: DaMoment,
+    options: { nonce?: bigint | undefined; account?: Address | undefined } = {},
   ): BlobHeader {
-    const { encoded, length } = blob;
-    const { epoch, parameters, timestamp } = moment;
-    const account = this.#deps.payer.address;
-    const commitment = bytesToHash32(encoded.commitment);
-    const shape = encoded.format.shape.id;
-    const rowSize = encoded.format.rowBytes;
-    const open = epoch.quorums.filter(({ isOpen }) => isOpen).map(({ quorum }) => quorum);
-    const latest = timestamp + parameters.retentionSeconds;
-    return {
-      version: BLOB_VERSION,
-      shape,
-      length,
-      rowSize,
-      commitment,
-      account,
-      disperser: account,
-      nonce,
-      epoch: epoch.epoch,
-      quorum: quorumOfBlob(open, { seed: epoch.seed, commitment, account, nonce }),
-      expiry: Math.floor(latest / EXPIRY_STEP_SECONDS) * EXPIRY_STEP_SECONDS,
-      maxFee: blobFee({ shape, rowSize }, { ...parameters, ...moment }),
-    };
+    const { payer } = this.#deps;
+    const { nonce = payer.nonce(), account = payer.address } = options;
+    return makeHeader(blob, { account, disperser: payer.address, nonce }, moment);
   }
 }

@@ -13,19 +13,11 @@ import {
   Semaphore,
 } from '@cairn/base';
 import type { DaReader } from '@cairn/chain/da';
-import { type EncodedBlob, encodeBlobInThreads, parseBlobFormat } from '@cairn/erasure';
+import { type EncodedBlob, encodeBlobInThreads } from '@cairn/erasure';
 import type { Kernels, TaskRunner } from '@cairn/kernels';
-import {
-  BLOB_VERSION,
-  blobKey,
-  chooseShape,
-  type Domain,
-  decodeHeader,
-  encodeHeader,
-  rowBytes,
-} from '@cairn/quorum';
-import type { Disperser } from '@cairn/sdk/da';
-import type { BlobQueue } from '../queue/blob-queue.ts';
+import { blobKey, type Domain, decodeHeader, encodeHeader } from '@cairn/quorum';
+import { blobFormat, type Disperser } from '@cairn/sdk/da';
+import type { BlobQueue, QueuedBlob } from '../queue/blob-queue.ts';
 import { type Batcher, type Confirmation, isNonceSpent, type ReadyBlob } from './batcher.ts';
 import type { HeaderMaker, Moment } from './headers.ts';
 import type { Payer } from './payer.ts';
@@ -49,6 +41,9 @@ export type PipelineOptions = {
   triesMax: number;
 };
 
+/** A blob that somebody encoded already; `release` gives the memory back that is counted for it. */
+export type ComeEncoded = { encoded: EncodedBlob; release: () => void };
+
 const RETRY_MS = 1000;
 /** Blobs looked at in one round of `settle`. */
 const SETTLE_MAX = 256;
@@ -60,6 +55,8 @@ export class Pipeline {
   readonly #options: PipelineOptions;
   readonly #slots: Semaphore;
   readonly #running = new Map<string, Promise<void>>();
+  /** Blobs that came encoded, until their first try. */
+  readonly #encoded = new Map<string, ComeEncoded>();
   readonly #stopping = new AbortController();
 
   constructor(deps: PipelineDeps, options: PipelineOptions) {
@@ -73,9 +70,13 @@ export class Pipeline {
     for (const blob of this.#deps.queue.inState('PROCESSING')) this.start(blob.id);
   }
 
-  /** Starts a blob; its state tells how it ends. */
-  start(id: string): void {
-    if (this.#running.has(id) || this.#stopping.signal.aborted) return;
+  /** Starts a blob; its state tells how it ends. `encoded`, where somebody has encoded it already, spares doing it again. */
+  start(id: string, encoded?: ComeEncoded): void {
+    if (this.#running.has(id) || this.#stopping.signal.aborted) {
+      encoded?.release();
+      return;
+    }
+    if (encoded) this.#encoded.set(id, encoded);
     const work = this.#process(id, this.#stopping.signal)
       .catch((error: unknown) => {
         if (this.#stopping.signal.aborted) return; // goes on after the restart
@@ -87,7 +88,10 @@ export class Pipeline {
         );
         this.#deps.log.warn({ id, error: errorMessage(error) }, 'blob failed');
       })
-      .finally(() => this.#running.delete(id));
+      .finally(() => {
+        this.#running.delete(id);
+        this.#takeEncoded(id);
+      });
     this.#running.set(id, work);
   }
 
@@ -148,11 +152,13 @@ export class Pipeline {
 
   /** Encodes a blob and brings its rows to the members, under a header that is on disk before anybody sees it. */
   async #store(id: string, last: unknown, signal: AbortSignal): Promise<ReadyBlob> {
-    const { disperser, queue, payer, headers, entrance } = this.#deps;
+    const { queue, payer, headers, entrance } = this.#deps;
     const blob = queue.get(id)!;
-    const payload = await queue.payload(blob);
     const moment = await headers.moment();
-    const encoded = await this.#encode(payload, moment, signal);
+    if (blob.isFixed) assertUsable(blob, headers, moment, last);
+    const encoded =
+      this.#takeEncoded(id) ?? (await this.encode(await queue.payload(blob), moment, signal));
+    if (blob.isFixed) return this.#send(blob, encoded, moment, signal);
     const before = blob.header ? decodeHeader(blob.header) : undefined;
     // All headers of a blob share a nonce, so that the contract charges one of them at most, whatever became of the others.
     // A nonce that is spent on no confirmation was spent on settling a lapsed batch.
@@ -163,34 +169,50 @@ export class Pipeline {
         : headers.make(
             { encoded, length: blob.length },
             moment,
-            isSpent ? undefined : before?.nonce,
+            isSpent ? {} : { nonce: before?.nonce },
           );
     const authorization = await payer.authorize(header);
-    const key = blobKey(entrance, header);
     queue.setHeader(id, {
       header: encodeHeader(header),
       authorization,
-      key: hexToBytes(key),
+      key: hexToBytes(blobKey(entrance, header)),
       commitment: hexToBytes(header.commitment),
     });
-    const place = { epoch: moment.epoch, quorum: moment.epoch.quorums[header.quorum]! };
-    const { stored } = await disperser.store(place, { header, authorization, encoded }, { signal });
-    return { id, place, header, authorization, key, stored };
+    return this.#send(queue.get(id)!, encoded, moment, signal);
   }
 
-  #encode(payload: Uint8Array, moment: Moment, signal: AbortSignal): Promise<EncodedBlob> {
+  #takeEncoded(id: string): EncodedBlob | undefined {
+    const come = this.#encoded.get(id);
+    this.#encoded.delete(id);
+    come?.release();
+    return come?.encoded;
+  }
+
+  /** Brings the rows to the members under the header that the queue has. */
+  async #send(
+    blob: QueuedBlob,
+    encoded: EncodedBlob,
+    moment: Moment,
+    signal: AbortSignal,
+  ): Promise<ReadyBlob> {
+    const { disperser, entrance } = this.#deps;
+    const header = decodeHeader(blob.header!);
+    const authorization = blob.authorization!;
+    const place = { epoch: moment.epoch, quorum: moment.epoch.quorums[header.quorum]! };
+    const { stored } = await disperser.store(place, { header, authorization, encoded }, { signal });
+    return {
+      ...{ id: blob.id, place, header, authorization, stored },
+      key: blobKey(entrance, header),
+    };
+  }
+
+  /** Rows and commitment of a payload, in the shape that the quorums of the moment want. All threads work on it. */
+  encode(payload: Uint8Array, moment: Moment, signal: AbortSignal): Promise<EncodedBlob> {
     const { kernels, threads } = this.#deps;
-    const largest = Math.max(...moment.epoch.quorums.map(({ members }) => members.length));
-    const shape = chooseShape(largest, payload.length);
-    const format = parseBlobFormat({
-      version: BLOB_VERSION,
-      shape: shape.code,
-      length: payload.length,
-      rowBytes: rowBytes(shape, payload.length),
-    });
+    const { version, shape } = blobFormat(payload.length, moment);
     return encodeBlobInThreads(kernels, threads, payload, {
-      version: format.version,
-      shape: format.shape,
+      version,
+      shape,
       signal,
     });
   }
@@ -204,4 +226,17 @@ export class Pipeline {
     }
     return undefined;
   }
+}
+
+/** A header that its account signed cannot be made anew: throws `DISPERSER_STALE` (invalid) when it would not be taken any more. */
+function assertUsable(blob: QueuedBlob, headers: HeaderMaker, moment: Moment, last: unknown): void {
+  if (headers.isGood(decodeHeader(blob.header!), moment) && !isNonceSpent(last)) return;
+  throw new CodedError({
+    code: 'DISPERSER_STALE',
+    kind: 'invalid',
+    message:
+      'the signed header is not good any more: its epoch is over, its nonce spent, or the price above it',
+    hint: 'prepare and sign the blob again',
+    details: { blobKey: blob.id },
+  });
 }

@@ -39,6 +39,8 @@ export const MIGRATIONS: readonly string[] = [
      certificate BLOB NOT NULL,
      PRIMARY KEY (blob, lookup)
    ) STRICT, WITHOUT ROWID;`,
+  `ALTER TABLE blob ADD COLUMN is_fixed INTEGER NOT NULL DEFAULT 0;
+   CREATE INDEX blob_key ON blob (blob_key);`,
 ];
 
 export type BlobState =
@@ -59,6 +61,8 @@ export type QueuedBlob = {
   /** The newest header it was dispersed under; the confirmed one once there is a certificate. */
   header: Uint8Array | null;
   authorization: Uint8Array | null;
+  /** Its account signed the header: it is dispersed under that one or not at all. */
+  isFixed: boolean;
   commitment: Uint8Array | null;
   certificate: Uint8Array | null;
   lookup: Uint8Array | null;
@@ -67,6 +71,15 @@ export type QueuedBlob = {
 };
 /** A certificate that was sent to the chain for a blob, and the lookup that asks for its fate. */
 export type Attempt = { header: Uint8Array; lookup: Uint8Array; certificate: Uint8Array };
+/** A header in its wire form with the signature of the account that pays. */
+export type SignedHeader = {
+  header: Uint8Array;
+  authorization: Uint8Array;
+  key: Uint8Array;
+  commitment: Uint8Array;
+};
+/** Blobs that may be watched at once. */
+const WATCHERS_MAX = 1024;
 type Row = {
   id: string;
   state: BlobState;
@@ -75,6 +88,7 @@ type Row = {
   digest: Buffer | null;
   header: Buffer | null;
   authorization: Buffer | null;
+  is_fixed: number;
   commitment: Buffer | null;
   certificate: Buffer | null;
   lookup: Buffer | null;
@@ -89,6 +103,7 @@ const toBlob = (row: Row): QueuedBlob => ({
   digest: row.digest,
   header: row.header,
   authorization: row.authorization,
+  isFixed: row.is_fixed === 1,
   commitment: row.commitment,
   certificate: row.certificate,
   lookup: row.lookup,
@@ -101,6 +116,8 @@ export class BlobQueue {
   readonly #pendingMax: number;
   /** Payloads on their way to the disk. */
   #arriving = 0;
+  /** Who waits for news of a blob. */
+  readonly #watchers = new Map<string, Set<() => void>>();
 
   private constructor(db: Database, dir: string, pendingMax: number) {
     this.#db = db;
@@ -117,8 +134,16 @@ export class BlobQueue {
     return queue;
   }
 
-  /** Durable when it resolves. Throws `DISPERSER_BUSY` (exhausted) or `STORE_DISK_FULL`. */
-  async accept(id: string, payload: Uint8Array, at: { unixMs: number }): Promise<void> {
+  /**
+   * Durable when it resolves. `signed` is the header that the paying account signed, where it did. Throws `DISPERSER_BUSY`
+   * (exhausted) or `STORE_DISK_FULL`.
+   */
+  async accept(
+    id: string,
+    payload: Uint8Array,
+    at: { unixMs: number },
+    signed?: SignedHeader,
+  ): Promise<void> {
     if (this.pending + this.#arriving >= this.#pendingMax)
       throw new CodedError({
         code: 'DISPERSER_BUSY',
@@ -132,9 +157,15 @@ export class BlobQueue {
       await this.#write(id, payload);
       this.#db
         .prepare(
-          "INSERT INTO blob (id, state, length, digest, accepted_at) VALUES (?, 'PROCESSING', ?, ?, ?)",
+          "INSERT INTO blob (id, state, length, digest, accepted_at, header, authorization, blob_key, commitment, is_fixed) VALUES (?, 'PROCESSING', ?, ?, ?, ?, ?, ?, ?, ?)",
         )
-        .run(id, payload.length, digest, at.unixMs);
+        .run(
+          ...[id, payload.length, digest, at.unixMs],
+          ...[signed?.header, signed?.authorization, signed?.key, signed?.commitment].map(
+            (value) => value ?? null,
+          ),
+          signed ? 1 : 0,
+        );
     } finally {
       this.#arriving--;
     }
@@ -143,6 +174,44 @@ export class BlobQueue {
   get(id: string): QueuedBlob | undefined {
     const row = this.#db.prepare<[string], Row>('SELECT * FROM blob WHERE id = ?').get(id);
     return row && toBlob(row);
+  }
+
+  /** Newest blob that is, or was last, dispersed under a header with this key. */
+  byKey(key: Uint8Array): QueuedBlob | undefined {
+    const row = this.#db
+      .prepare<[Uint8Array], Row>(
+        'SELECT * FROM blob WHERE blob_key = ? ORDER BY accepted_at DESC LIMIT 1',
+      )
+      .get(key);
+    return row && toBlob(row);
+  }
+
+  /** Resolves at the next change of a blob, or when the signal aborts. Throws `DISPERSER_BUSY` beyond `WATCHERS_MAX`. */
+  changed(id: string, signal: AbortSignal): Promise<void> {
+    if (this.#watchers.size >= WATCHERS_MAX && !this.#watchers.has(id))
+      throw new CodedError({
+        code: 'DISPERSER_BUSY',
+        kind: 'exhausted',
+        message: `${WATCHERS_MAX} blobs are being watched already`,
+        hint: 'ask for the status instead',
+      });
+    const watchers = this.#watchers.get(id) ?? new Set();
+    this.#watchers.set(id, watchers);
+    return new Promise((resolve) => {
+      const done = (): void => {
+        watchers.delete(done);
+        if (watchers.size === 0) this.#watchers.delete(id);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      watchers.add(done);
+      signal.addEventListener('abort', done, { once: true });
+      if (signal.aborted) done();
+    });
+  }
+
+  #notify(id: string): void {
+    for (const done of [...(this.#watchers.get(id) ?? [])]) done();
   }
 
   /** Newest blob with this commitment. */
@@ -182,15 +251,7 @@ export class BlobQueue {
   }
 
   /** The header that it is being dispersed under. */
-  setHeader(
-    id: string,
-    header: {
-      header: Uint8Array;
-      authorization: Uint8Array;
-      key: Uint8Array;
-      commitment: Uint8Array;
-    },
-  ): void {
+  setHeader(id: string, header: SignedHeader): void {
     this.#db
       .prepare(
         'UPDATE blob SET header = ?, authorization = ?, blob_key = ?, commitment = ? WHERE id = ?',
@@ -220,10 +281,12 @@ export class BlobQueue {
         "UPDATE blob SET state = 'CONFIRMED', header = ?, certificate = ?, lookup = ?, block = ? WHERE id = ?",
       )
       .run(attempt.header, attempt.certificate, attempt.lookup, block, id);
+    this.#notify(id);
   }
 
   setState(id: string, state: BlobState, reason = ''): void {
     this.#db.prepare('UPDATE blob SET state = ?, reason = ? WHERE id = ?').run(state, reason, id);
+    this.#notify(id);
   }
 
   /** Bytes of a blob. Throws `DISPERSER_PAYLOAD_GONE` (corrupt) when the file is not what was accepted. */

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ChildOptions } from '../processes/child.ts';
 
-const READY_MS = 30_000;
+const READY_MS = 90_000;
 
 /** How an app of this repository is started as a child: small young generation, JSON log, one line when it serves. */
 export function appProcess(

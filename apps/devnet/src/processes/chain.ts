@@ -88,9 +88,9 @@ export async function startChain(options: {
   return { child, rpcUrl, pid: Number(child.firstLine) };
 }
 
-/** Brings a clock that was behind to the present. */
-export async function setClock(rpcUrl: string): Promise<void> {
-  await rpcCall(rpcUrl, 'evm_setTime', [Math.floor(systemClock.now() / 1000)]);
+/** Sets the chain's clock to `offsetSeconds` from ours. */
+export async function setClock(rpcUrl: string, offsetSeconds: number): Promise<void> {
+  await rpcCall(rpcUrl, 'evm_setTime', [Math.floor(systemClock.now() / 1000) + offsetSeconds]);
 }
 
 /** From now on a block every `ms`, whether or not there are transactions. */

@@ -19,6 +19,7 @@ import { daEntranceAbi } from '../generated/da-entrance-abi.ts';
 import { daRegistryAbi } from '../generated/da-registry-abi.ts';
 import { findConfirmedBlob } from './confirmed.ts';
 import { decodeDaEvents } from './events.ts';
+import { findBlob } from './find.ts';
 import { encodeBlockHeader } from './header.ts';
 import type {
   DaBlock,
@@ -309,6 +310,12 @@ export function createDaReader(options: DaReaderOptions): DaReader {
         });
         return positionFromBigint(votes);
       }),
+    findBlob: (key) =>
+      guard(async () => {
+        const { chainId, genesisBlock } = await parameters();
+        const domain = { chainId, contract: contracts.entrance };
+        return findBlob(client, domain, key, Math.max(0, genesisBlock));
+      }),
     checkCertificate: (lookup) =>
       guard(() =>
         client.readContract({
@@ -352,4 +359,35 @@ export function hasCertifyingWeight(quorum: DaQuorum, present: Iterable<number>)
   let weight = 0;
   for (const index of present) weight += quorum.members[index]?.weight ?? 0;
   return isSupermajority(weight, quorum.totalWeight);
+}
+
+/** The DA contracts that belong to an entrance. Throws `CHAIN_WRONG_CONTRACT` when there is none at the address. */
+export async function daContractsOf(rpcUrl: string, entrance: Address): Promise<DaContracts> {
+  const client = createPublicClient({ transport: http(rpcUrl, { retryCount: 1 }) });
+  try {
+    const [registry, challenges] = await Promise.all([
+      client.readContract({ address: entrance, abi: daEntranceAbi, functionName: 'registry' }),
+      client.readContract({ address: entrance, abi: daEntranceAbi, functionName: 'challenges' }),
+    ]);
+    const vault = await client.readContract({
+      address: registry,
+      abi: daRegistryAbi,
+      functionName: 'vault',
+    });
+    return {
+      registry: parseAddress(registry),
+      entrance,
+      vault: parseAddress(vault),
+      challenges: parseAddress(challenges),
+    };
+  } catch (error) {
+    const coded = chainError(error, rpcUrl);
+    if (coded.code === 'CHAIN_UNREACHABLE') throw coded;
+    throw new CodedError({
+      code: 'CHAIN_WRONG_CONTRACT',
+      kind: 'invalid',
+      message: `there is no DAEntrance at ${entrance}`,
+      cause: error,
+    });
+  }
 }

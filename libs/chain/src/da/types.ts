@@ -1,5 +1,5 @@
 import type { Address, Hash32 } from '@cairn/base';
-import type { EpochSchedule } from '@cairn/quorum';
+import type { Batch, BlobHeader, EpochSchedule } from '@cairn/quorum';
 import type { ConfirmedAt, FoundBlob } from './confirmed.ts';
 
 /** Where the DA service lives on a chain. */
@@ -56,6 +56,19 @@ export type DaAccount = {
   balanceWei: bigint;
   /** Part of the balance that is on its way out. */
   pendingWei: bigint;
+};
+
+/** A blob that was confirmed and paid for, as the chain's own data show it. */
+export type ConfirmedBlob = {
+  key: Hash32;
+  header: BlobHeader;
+  batch: Batch;
+  /** Members that did not sign. */
+  absentees: readonly number[];
+  /** What `checkCertificate` takes. */
+  lookup: Uint8Array;
+  block: number;
+  txHash: Hash32;
 };
 
 /** What a confirmed batch left in the log. */
@@ -122,6 +135,11 @@ export interface DaReader {
     lastReveal: number;
   }>;
   votesAt(operator: Address, block: number): Promise<number>;
+  /**
+   * The confirmation of a blob, newest blocks first; undefined when there is none. Throws `CHAIN_BLOB_INDIRECT` when its
+   * transaction does not show the header.
+   */
+  findBlob(key: Hash32): Promise<ConfirmedBlob | undefined>;
   /** Verdict of `checkCertificate` on a lookup. */
   checkCertificate(lookup: Uint8Array): Promise<number>;
   /** A confirmed blob by commitment, epoch and quorum, from logs and calldata of the blocks that can have it. */
