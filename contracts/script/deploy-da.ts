@@ -26,18 +26,25 @@ export type DaDeployment = {
     daRegistry: Address;
     daEntrance: Address;
     daChallenges: Address;
+    rollupVerifier: Address;
   };
   codeHashes: Record<string, string>;
 };
 
-/** Deploys DARegistry, DAEntrance and DAChallenges, and a StakeVault if none is given. Throws `DEPLOY_FAILED`. */
+/** Deploys DARegistry, DAEntrance, DAChallenges and RollupVerifier, and a StakeVault if none is given. Throws `DEPLOY_FAILED`. */
 export async function deployDa(options: DeployDaOptions): Promise<DaDeployment> {
   const p = options.parameters;
   const timelock = BigInt(options.timelockSeconds);
   const given = options.stakeVault;
   const { block, addresses, codeHashes } = await deployContracts(
     options,
-    [...(given ? [] : ['StakeVault']), 'DARegistry', 'DAEntrance', 'DAChallenges'],
+    [
+      ...(given ? [] : ['StakeVault']),
+      'DARegistry',
+      'DAEntrance',
+      'DAChallenges',
+      'RollupVerifier',
+    ],
     (name, at, admin) => {
       const vault = given ?? at('StakeVault');
       switch (name) {
@@ -60,6 +67,8 @@ export async function deployDa(options: DeployDaOptions): Promise<DaDeployment> 
             admin,
             timelock,
           ];
+        case 'RollupVerifier':
+          return [at('DAEntrance')];
         default:
           return [p, vault, at('DARegistry'), at('DAEntrance')];
       }
@@ -70,6 +79,7 @@ export async function deployDa(options: DeployDaOptions): Promise<DaDeployment> 
     daRegistry: addresses.DARegistry!,
     daEntrance: addresses.DAEntrance!,
     daChallenges: addresses.DAChallenges!,
+    rollupVerifier: addresses.RollupVerifier!,
   };
   if (given) {
     const { daRegistry: service, daChallenges: slasher } = contracts;

@@ -20,6 +20,9 @@ const EXPORTED = {
   DAChallenges: 'daChallengesAbi',
   StakeVault: 'stakeVaultAbi',
   StorageCustody: 'storageCustodyAbi',
+  RollupVerifier: 'rollupVerifierAbi',
+  VerifierRouter: 'verifierRouterAbi',
+  ExampleInbox: 'exampleInboxAbi',
   ChunkRewards: 'chunkRewardsAbi',
   FixedPriceMarket: 'fixedPriceMarketAbi',
 } as const;
