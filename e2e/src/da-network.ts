@@ -1,6 +1,7 @@
 // A chain with the DA contracts, DA nodes and a disperser as processes of a test's own, brought to the first open quorum.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Address } from '@cairn/base';
 import { createDaReader, type DaReader } from '@cairn/chain/da';
 import { deployDa } from '@cairn/contracts/deploy-da';
 import { DEVNET } from '@cairn/protocol';
@@ -17,6 +18,8 @@ export type DaNetwork = AsyncDisposable & {
   dir: string;
   anvil: Anvil;
   reader: DaReader;
+  /** Verdicts and proofs for rollups. */
+  rollupVerifier: Address;
   nodes: TestProcess[];
   disperser: TestProcess;
   /** Starts the disperser again on its data, with other flags from now on when they are given. */
@@ -91,6 +94,7 @@ export async function startDaNetwork(
     dir,
     anvil,
     reader,
+    rollupVerifier: contracts.rollupVerifier,
     nodes,
     disperser: await startDisperser(),
     async restartDisperser(more = disperserFlags) {

@@ -13,10 +13,12 @@ import {
   isRollupCertificate,
   ROLLUP_CERTIFICATE_BYTES_MAX,
   type RollupCertificate,
+  rollupBlobKey,
   rollupLookup,
   rowBytes,
   SHAPES,
 } from '../src/index.ts';
+import vectors from './vectors/rollup.json' with { type: 'json' };
 
 const entrance = { chainId: 31_337, contract: `0x${'22'.repeat(20)}` as `0x${string}` as never };
 const keyOf = (i: number): Hash32 => hashWords(i + 1);
@@ -68,6 +70,17 @@ const certificates = fc
   });
 
 describe('the certificate a rollup posts', () => {
+  it('agrees with the vectors', () => {
+    const place = { chainId: vectors.chainId, contract: vectors.entrance as never };
+    for (const [i, hex] of vectors.certificates.entries()) {
+      const certificate = decodeRollupCertificate(hexToBytes(hex));
+      expect(bytesToHex(encodeRollupCertificate(certificate))).toBe(hex);
+      expect(certificate).toMatchObject({ offset: vectors.offsets[i], length: vectors.lengths[i] });
+      expect(rollupBlobKey(place, certificate)).toBe(vectors.blobKeys[i]);
+      expect(bytesToHex(rollupLookup(place, certificate))).toBe(vectors.lookups[i]);
+    }
+  });
+
   it('is read back as it was written, in 164 to 356 bytes', () => {
     fc.assert(
       fc.property(certificates, ({ certificate }) => {

@@ -1,4 +1,4 @@
-import { PORTS } from '@cairn/protocol';
+import { addressSchema, PORTS } from '@cairn/protocol';
 import { z } from 'zod';
 
 const port = z.number().int().min(0).max(65_535);
@@ -16,6 +16,25 @@ export const rollupSettings = {
   nitroPort: port
     .optional()
     .describe(`port of Nitro's DA provider (usually ${PORTS.nitroDa}), 0 for any; off by default`),
+  nitroJwtFile: z
+    .string()
+    .optional()
+    .describe('file with the 32-byte hex secret of its tokens; without one the port is open'),
+  nitroBodyBytes: z
+    .number()
+    .int()
+    .min(4096)
+    .max(67_108_864)
+    .default(5_242_880)
+    .describe('longest request; the longest message is less than half of it'),
+  nitroChunkedStore: z
+    .boolean()
+    .default(false)
+    .describe('take messages in pieces, and promise the longest input of a rollup'),
+  nitroSigner: z
+    .union([z.enum(['none', 'commitment']), addressSchema])
+    .default('none')
+    .describe('who signs messages in pieces: none, commitment, or the address of the batch poster'),
   rollupReadOnly: z.boolean().default(false).describe('serve what is stored, store nothing'),
   rollupInputBytesMax: z
     .number()

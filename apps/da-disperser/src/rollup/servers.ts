@@ -1,6 +1,6 @@
 // Composition root of the servers for rollups: what they share, then each server that has a port. No logic.
 import { join } from 'node:path';
-import { type Logger, systemClock, systemRandom } from '@cairn/base';
+import { systemClock as clock, type Logger, systemRandom } from '@cairn/base';
 import type { DaReader } from '@cairn/chain/da';
 import type { Kernels } from '@cairn/kernels';
 import type { TaskPool } from '@cairn/kernels/node';
@@ -15,6 +15,10 @@ import { ALIAS_MIGRATIONS, AliasStore } from './alias-store.ts';
 import { BlobSource, type PayloadSource } from './blob-source.ts';
 import { Inputs } from './inputs.ts';
 import { QueueLane } from './lane.ts';
+import { ChunkedReceiver } from './nitro/chunked.ts';
+import { readJwtSecret } from './nitro/jwt.ts';
+import { createNitroServer } from './nitro/server.ts';
+import { signatureCheck } from './nitro/signatures.ts';
 import { createOpServer } from './op/server.ts';
 import { OpStore } from './op/store.ts';
 import { Packer } from './packer.ts';
@@ -56,7 +60,7 @@ export async function startRollupServers(
     return server.url;
   };
   let opUrl: string | undefined;
-  const nitroUrl: string | undefined = undefined;
+  let nitroUrl: string | undefined;
   if (config.opPort !== undefined || config.nitroPort !== undefined) {
     const db = stack.adopt(
       openDatabase(join(config.dataDir, 'rollup.db'), ALIAS_MIGRATIONS),
@@ -66,11 +70,11 @@ export async function startRollupServers(
     );
     const aliases = new AliasStore(db);
     const lane = new QueueLane(
-      { ...deps, random: systemRandom, clock: systemClock },
+      { ...deps, random: systemRandom, clock },
       { confirmationBlocks: config.rollupConfirmationBlocks },
     );
     const packer = new Packer(
-      { lane, clock: systemClock },
+      { lane, clock },
       {
         parallelMax: config.parallelMax,
         sharedInputBytesMax: SHARED_INPUT_BYTES_MAX,
@@ -105,11 +109,40 @@ export async function startRollupServers(
         ),
       );
     }
+    if (config.nitroPort !== undefined) {
+      const { nitroChunkedStore: takesPieces, rollupInputBytesMax: totalBytesMax } = config;
+      const verify = signatureCheck(config.nitroSigner);
+      const chunked = takesPieces
+        ? new ChunkedReceiver({ clock, random: systemRandom, verify }, { totalBytesMax })
+        : undefined;
+      nitroUrl = await start(
+        createNitroServer(
+          {
+            ...{ inputs, chunked, clock, log: log.child({ component: 'nitro' }) },
+            config: () => describeService(deps, config),
+            keptUntil: () => keptUntil(reader),
+          },
+          {
+            ...{ host: config.host, port: config.nitroPort, bodyBytesMax: config.nitroBodyBytes },
+            jwtSecret: config.nitroJwtFile ? readJwtSecret(config.nitroJwtFile) : undefined,
+          },
+        ),
+      );
+    }
     // Ends before the servers do: held puts are answered, then the ports close.
     stack.defer(() => packer.stop());
   }
   const owned = stack.move();
   return { opUrl, nitroUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** Unix seconds until which members answer for a blob that is confirmed now, with what its rounding may take off. */
+async function keptUntil(reader: DaReader): Promise<number> {
+  const [head, { retentionSeconds, slackSeconds }] = await Promise.all([
+    reader.head(),
+    reader.parameters(),
+  ]);
+  return head.timestamp + retentionSeconds - slackSeconds;
 }
 
 /** Payloads of the disperser's own queue. */

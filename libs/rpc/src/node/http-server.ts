@@ -51,6 +51,8 @@ export type HttpServerOptions = {
   methods?: Readonly<Record<string, RpcMethod>> | undefined;
   unknownMethodMessage?: ((method: string) => string) | undefined;
   routes?: readonly HttpRoute[] | undefined;
+  /** Decides on every request but OPTIONS; what it refuses is answered with 401. Everybody is let in by default. */
+  isAuthorized?: ((headers: IncomingMessage['headers']) => boolean) | undefined;
 };
 
 const BODY_BUDGET_BYTES = 64 * 1024 * 1024;
@@ -155,6 +157,12 @@ export class HttpServer {
     try {
       if (request.method === 'OPTIONS') {
         response.writeHead(204).end();
+        return;
+      }
+      if (this.#options.isAuthorized?.(request.headers) === false) {
+        request.resume();
+        response.setHeader('www-authenticate', 'Bearer');
+        sendJson(response, 401, { code: -32000, message: 'missing or bad token' });
         return;
       }
       const url = URL.parse(request.url ?? '/', 'http://localhost');
