@@ -44,6 +44,10 @@ export class LogTable {
   readonly #lowest: Statement;
   readonly #hashOf: Statement;
   readonly #remove: Statement;
+  readonly #pending: Statement;
+  readonly #addPending: Statement;
+  readonly #addBlock: Statement;
+  readonly #forgetBlocks: Statement;
 
   constructor(db: Database) {
     this.#db = db;
@@ -51,6 +55,10 @@ export class LogTable {
     this.#lowest = db.prepare('SELECT min(seq) AS seq FROM pending');
     this.#hashOf = db.prepare('SELECT tx_hash FROM pending WHERE seq = ?');
     this.#remove = db.prepare('DELETE FROM pending WHERE seq = ?');
+    this.#pending = db.prepare('SELECT * FROM pending ORDER BY seq LIMIT ?');
+    this.#addPending = db.prepare('INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#addBlock = db.prepare('INSERT OR REPLACE INTO block VALUES (?, ?, ?)');
+    this.#forgetBlocks = db.prepare('DELETE FROM block WHERE number < ?');
   }
 
   /** Binds the database to one chain and contract. Throws `KV_OTHER_NETWORK`. */
@@ -98,10 +106,10 @@ export class LogTable {
 
   /** Blocks ascend; each has the first submission above it. */
   addBlocks(blocks: readonly (BlockRef & { nextSeq: number })[]): void {
-    const insert = this.#db.prepare('INSERT OR REPLACE INTO block VALUES (?, ?, ?)');
-    for (const { number, hash, nextSeq } of blocks) insert.run(number, hexToBytes(hash), nextSeq);
+    for (const { number, hash, nextSeq } of blocks)
+      this.#addBlock.run(number, hexToBytes(hash), nextSeq);
     const last = blocks.at(-1);
-    if (last) this.#db.prepare('DELETE FROM block WHERE number < ?').run(last.number - BLOCKS_KEPT);
+    if (last) this.#forgetBlocks.run(last.number - BLOCKS_KEPT);
   }
 
   /** Forgets what is above a block; returns the first submission that is gone. */
@@ -116,18 +124,16 @@ export class LogTable {
   }
 
   addPending(batch: PendingBatch): void {
-    this.#db
-      .prepare('INSERT INTO pending VALUES (?, ?, ?, ?, ?, ?, ?, ?)')
-      .run(
-        batch.seq,
-        hexToBytes(batch.root),
-        batch.size,
-        batch.startSector,
-        hexToBytes(batch.txHash),
-        hexToBytes(batch.sender),
-        concatBytes(...batch.streamIds.map((id) => hexToBytes(id))),
-        batch.block,
-      );
+    this.#addPending.run(
+      batch.seq,
+      hexToBytes(batch.root),
+      batch.size,
+      batch.startSector,
+      hexToBytes(batch.txHash),
+      hexToBytes(batch.sender),
+      concatBytes(...batch.streamIds.map((id) => hexToBytes(id))),
+      batch.block,
+    );
   }
 
   removePending(seq: number): void {
@@ -149,8 +155,7 @@ export class LogTable {
 
   /** The next batches in order. */
   pending(limit: number): PendingBatch[] {
-    const rows = this.#db.prepare('SELECT * FROM pending ORDER BY seq LIMIT ?').all(limit);
-    return (rows as PendingRow[]).map(pendingOf);
+    return (this.#pending.all(limit) as PendingRow[]).map(pendingOf);
   }
 
   isPending(batch: PendingBatch): boolean {
