@@ -82,11 +82,10 @@ export function batchLeaves(
     hasher,
     sorted.map(({ key }) => key),
   );
-  for (const [i, { valueHash: hash }] of sorted.entries()) {
-    const at = i * VALUE_LEAF_BYTES;
+  for (let i = 0, at = 0; i < sorted.length; i++, at += VALUE_LEAF_BYTES) {
     preimages.set(head, at);
     preimages.set(keyHashes[i]!, at + 41);
-    preimages.set(hash, at + 73);
+    preimages.set(sorted[i]!.valueHash, at + 73);
   }
   const controlImages = new Uint8Array(CONTROL_LEAF_BYTES * controls.length);
   for (const [i, control] of controls.toSorted(compareControls).entries()) {
@@ -139,23 +138,37 @@ export function appendLeaves(
 /** Keccak of each item, those of equal length together; 32 bytes each, in order. */
 export function hashAll(hasher: Hasher, items: readonly Uint8Array[]): Uint8Array[] {
   const byLength = new Map<number, number[]>();
-  for (const [i, { length }] of items.entries()) {
-    const group = byLength.get(length);
-    if (group) group.push(i);
-    else byLength.set(length, [i]);
+  let group: number[] = [];
+  let length = -1;
+  for (let i = 0; i < items.length; i++) {
+    if (items[i]!.length !== length) {
+      length = items[i]!.length;
+      group = byLength.get(length) ?? [];
+      byLength.set(length, group);
+    }
+    group.push(i);
   }
   const out: Uint8Array[] = new Array(items.length);
-  for (const [length, group] of byLength) {
-    if (group.length < 4 || length === 0) {
-      for (const i of group) out[i] = hasher.keccak256(items[i]!);
-      continue;
-    }
-    const joined = new Uint8Array(length * group.length);
-    for (const [at, i] of group.entries()) joined.set(items[i]!, at * length);
-    const hashes = hasher.keccak256Many(joined, length);
-    for (const [at, i] of group.entries()) out[i] = hashes.subarray(32 * at, 32 * at + 32);
-  }
+  for (const [itemBytes, indices] of byLength) hashGroup(hasher, items, indices, itemBytes, out);
   return out;
+}
+
+function hashGroup(
+  hasher: Hasher,
+  items: readonly Uint8Array[],
+  indices: readonly number[],
+  itemBytes: number,
+  out: Uint8Array[],
+): void {
+  if (indices.length < 4 || itemBytes === 0) {
+    for (const i of indices) out[i] = hasher.keccak256(items[i]!);
+    return;
+  }
+  const joined = new Uint8Array(itemBytes * indices.length);
+  for (let at = 0; at < indices.length; at++) joined.set(items[indices[at]!]!, at * itemBytes);
+  const hashes = hasher.keccak256Many(joined, itemBytes);
+  for (let at = 0; at < indices.length; at++)
+    out[indices[at]!] = hashes.subarray(32 * at, 32 * at + 32);
 }
 
 /** Folded peaks: 32 zero bytes when there are none. */

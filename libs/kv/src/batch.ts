@@ -8,7 +8,14 @@
  * Reading is done in four steps, because replay checks each list before it parses the next one. A file reads as zeros from
  * its end to the next multiple of 256 bytes; beyond that it is malformed.
  */
-import { type Address, bytesToHash32, bytesToHex, CodedError, type Hash32 } from '@cairn/base';
+import {
+  type Address,
+  bytesToHash32,
+  bytesToHex,
+  CodedError,
+  equalBytes,
+  type Hash32,
+} from '@cairn/base';
 import {
   BOUND_BYTES,
   CONTROL_SHAPES,
@@ -34,7 +41,10 @@ export type ParsedControl = {
   account: Address | undefined;
 };
 
-/** Bytes of a batch, in memory or in a file. `read` may be asked for [start, end) within `size` only. */
+/**
+ * Bytes of a batch, in memory or in a file. `read` may be asked for [start, end) within `size` only; what it gave stays as it is
+ * for as long as the batch is in use (keys are views of it).
+ */
 export interface BatchSource {
   readonly size: number;
   read(start: number, end: number): Uint8Array;
@@ -124,7 +134,7 @@ export class BatchReader {
     const bytes = this.#take(32);
     // Neighbours mostly name the same stream: its text is made once.
     const last = this.#lastId;
-    if (last?.bytes.every((byte, i) => byte === bytes[i])) return last.id;
+    if (last && equalBytes(last.bytes, bytes)) return last.id;
     this.#lastId = { bytes: bytes.slice(), id: bytesToHash32(bytes) };
     return this.#lastId.id;
   }
@@ -133,7 +143,7 @@ export class BatchReader {
     const head = this.#take(3);
     const length = (head[0]! << 16) | (head[1]! << 8) | head[2]!;
     if (length === 0) throw malformed();
-    return this.#take(length).slice();
+    return this.#take(length);
   }
 
   #u64(): number {
@@ -142,7 +152,7 @@ export class BatchReader {
     return value > BigInt(NEWEST) ? NEWEST : Number(value);
   }
 
-  /** The next bytes as a view that is good until the next call. */
+  /** The next bytes: a view of the source, or of a window of it that is never written to again. */
   #take(length: number): Uint8Array {
     const start = this.#at;
     const end = start + length;

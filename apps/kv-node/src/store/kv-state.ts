@@ -100,7 +100,9 @@ export class KvState {
     }
   }
 
+  /** Drops what is remembered of the database. */
   #forget(): void {
+    this.log.forget();
     this.#newestOps.clear();
     this.#newestRoots.clear();
   }
@@ -166,12 +168,22 @@ export class KvState {
       (i, start, end) =>
         readPadded(data, writes[i]!.valueStart + start, writes[i]!.valueStart + end),
     );
-    const changes = writes.map((write, entry) => {
-      const stream = this.streamName(write.streamId);
+    const changes: Change[] = [];
+    // Neighbours mostly are of one stream: its name and its part are looked up once.
+    let streamId: Hash32 | undefined;
+    let stream = 0;
+    let values: ValueEntry[] = [];
+    for (let entry = 0; entry < writes.length; entry++) {
+      const write = writes[entry]!;
+      if (write.streamId !== streamId) {
+        ({ streamId } = write);
+        stream = this.streamName(streamId);
+        ({ values } = partOf(streamId));
+      }
       this.values.write(data, write, { stream, version, entry });
-      partOf(write.streamId).values.push({ key: write.key, valueHash: hashes[entry]! });
-      return { stream, key: write.key };
-    });
+      values.push({ key: write.key, valueHash: hashes[entry]! });
+      changes.push({ stream, key: write.key });
+    }
     for (const [entry, control] of controls.entries()) {
       this.controls.add(this.streamName(control.streamId), version, entry, control);
       partOf(control.streamId).controls.push(control);

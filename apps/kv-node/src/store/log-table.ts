@@ -26,6 +26,9 @@ export type PendingBatch = {
 /** Blocks remembered for walking back a reorg; below them everything is replayed anew. */
 const BLOCKS_KEPT = 4096;
 
+/** Waiting batches read at once: several turns of the replayer. */
+const FRONT_BATCHES = 64;
+
 type PendingRow = {
   seq: number;
   root: Uint8Array;
@@ -48,6 +51,8 @@ export class LogTable {
   readonly #addPending: Statement;
   readonly #addBlock: Statement;
   readonly #forgetBlocks: Statement;
+  /** The first waiting batches as the table has them; `isWhole` when it has no others. */
+  #front: { batches: PendingBatch[]; isWhole: boolean } | undefined;
 
   constructor(db: Database) {
     this.#db = db;
@@ -114,6 +119,7 @@ export class LogTable {
 
   /** Forgets what is above a block; returns the first submission that is gone. */
   revert(number: number): number {
+    this.forget();
     this.#db.prepare('DELETE FROM block WHERE number > ?').run(number);
     const seq = this.#newestBlock()?.next_seq ?? 0;
     this.#db.prepare('DELETE FROM pending WHERE seq >= ?').run(seq);
@@ -124,6 +130,7 @@ export class LogTable {
   }
 
   addPending(batch: PendingBatch): void {
+    this.forget();
     this.#addPending.run(
       batch.seq,
       hexToBytes(batch.root),
@@ -137,17 +144,20 @@ export class LogTable {
   }
 
   removePending(seq: number): void {
+    if (this.#front?.batches[0]?.seq === seq) this.#front.batches.shift();
+    else this.forget();
     this.#remove.run(seq);
   }
 
   /** Forgets waiting batches that name a stream. */
   removePendingOf(streamId: Hash32): void {
-    for (const { seq, streamIds } of this.pending(Number.MAX_SAFE_INTEGER))
+    for (const { seq, streamIds } of this.#read(Number.MAX_SAFE_INTEGER))
       if (streamIds.includes(streamId)) this.removePending(seq);
   }
 
   /** Forgets everything seen on chain, so that the follower starts over. */
   reset(): void {
+    this.forget();
     this.#db.exec(
       "DELETE FROM block; DELETE FROM pending; DELETE FROM meta WHERE key = 'first_seq'",
     );
@@ -155,7 +165,21 @@ export class LogTable {
 
   /** The next batches in order. */
   pending(limit: number): PendingBatch[] {
+    if (!this.#front || (this.#front.batches.length < limit && !this.#front.isWhole)) {
+      const asked = Math.max(limit, FRONT_BATCHES);
+      const batches = this.#read(asked);
+      this.#front = { batches, isWhole: batches.length < asked };
+    }
+    return this.#front.batches.slice(0, limit);
+  }
+
+  #read(limit: number): PendingBatch[] {
     return (this.#pending.all(limit) as PendingRow[]).map(pendingOf);
+  }
+
+  /** Drops what is remembered of the queue: a transaction that changed it was rolled back. */
+  forget(): void {
+    this.#front = undefined;
   }
 
   isPending(batch: PendingBatch): boolean {
