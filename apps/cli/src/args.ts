@@ -23,6 +23,10 @@ export const GLOBAL_FLAGS: FlagSpec = {
   },
   rpc: { type: 'string', description: 'JSON-RPC URL of the chain' },
   'key-file': { type: 'string', description: 'file with the private key that pays' },
+  custody: {
+    type: 'string',
+    description: 'address of the StorageCustody contract, for receipts',
+  },
   threads: { type: 'string', description: 'hashing threads' },
   help: { type: 'boolean', short: 'h', description: 'show this help' },
 };
@@ -66,6 +70,7 @@ export function parseVerbArgs(argv: readonly string[], spec: FlagSpec): ParsedAr
       node: flags.node as string[] | undefined,
       rpc: text('rpc'),
       keyFile: text('key-file'),
+      custody: text('custody'),
       threads: threads === undefined ? undefined : Number(threads),
     },
   };

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { CodedError, type Hex } from '@cairn/base';
+import { type Address, CodedError, type Hex, parseAddress } from '@cairn/base';
 import { isProcessAlive, kernelsFromEnvironment, readKeyFile } from '@cairn/config';
 import { createHashPool, type HashPool, loadNodeKernels } from '@cairn/kernels/node';
 import { type DevnetFile, devnetFileSchema } from '@cairn/protocol';
@@ -17,6 +17,8 @@ export type GlobalFlags = {
   node?: string[] | undefined;
   rpc?: string | undefined;
   keyFile?: string | undefined;
+  /** Address of the StorageCustody contract. */
+  custody?: string | undefined;
   threads?: number | undefined;
 };
 
@@ -26,6 +28,7 @@ export type Network = {
   nodeUrls?: string[] | undefined;
   rpcUrl?: string | undefined;
   privateKey?: Hex | undefined;
+  custody?: Address | undefined;
   devnet?: DevnetFile | undefined;
 };
 
@@ -76,6 +79,16 @@ export function cairnHome(): string {
   return process.env.CAIRN_HOME ?? join(homedir(), '.cairn');
 }
 
+/** The contract that receipts are for: the named one, or the devnet's. */
+export function custodyContract(
+  flags: GlobalFlags,
+  devnet: DevnetFile | undefined,
+): Address | undefined {
+  return flags.custody
+    ? parseAddress(flags.custody, '--custody')
+    : devnet?.contracts.storageCustody;
+}
+
 /** The key that pays: the named one, the devnet's first, or the default wallet's. */
 export function accountKey(flags: GlobalFlags, devnet: DevnetFile | undefined): Hex | undefined {
   const wallet = join(cairnHome(), 'wallet.key');
@@ -96,6 +109,7 @@ export function resolveNetwork(flags: GlobalFlags): Network {
     indexerUrl: flags.indexer ?? (flags.node ? undefined : devnet?.indexerUrl),
     rpcUrl: flags.rpc ?? devnet?.rpcUrl,
     privateKey: accountKey(flags, devnet),
+    custody: custodyContract(flags, devnet),
     devnet,
   };
   if (!network.indexerUrl && !network.nodeUrls) {

@@ -5,6 +5,7 @@ import { EXIT_CODES } from '@cairn/protocol';
 import { GLOBAL_FLAGS, parseVerbArgs, usage } from './args.ts';
 import { exitCodeOf, printError } from './output.ts';
 import type { Verb } from './verb.ts';
+import { challenge } from './verbs/challenge.ts';
 import { da } from './verbs/da.ts';
 import { doctor } from './verbs/doctor.ts';
 import { get } from './verbs/get.ts';
@@ -28,6 +29,7 @@ const VERBS: readonly Verb[] = [
   stat,
   verify,
   cost,
+  challenge,
   wallet,
   mine,
   devnet,

@@ -1,8 +1,9 @@
 import { type Address, CodedError, type DataRoot, type Hex, parseHash32 } from '@cairn/base';
 import { createFlowWriter, type FlowWriter, sectorsOf } from '@cairn/chain';
+import type { CustodyReader } from '@cairn/chain/custody';
 import { type Kernels, loadKernels } from '@cairn/kernels';
 import { segmentCounts, submissionHeights } from '@cairn/merkle';
-import type { DirectoryFolder, FileInfo } from '@cairn/protocol';
+import type { DirectoryFolder, FileInfo, SignedReceipt } from '@cairn/protocol';
 import type { HttpTransport } from '@cairn/rpc';
 import type { ScratchSpace } from './coded/scratch.ts';
 import {
@@ -17,6 +18,7 @@ import {
 import type { DownloadDeps, SegmentHasher } from './download.ts';
 import { downloadStream, type StreamOptions, type StreamResult } from './download-stream.ts';
 import { NodeDirectory } from './nodes.ts';
+import { collectReceipts, type FileOnChain, type ReceiptOptions } from './receipts.ts';
 import type { DownloadSink, UploadSource } from './source.ts';
 import { type UploadDeps, type UploadOptions, type UploadResult, uploadFile } from './upload.ts';
 
@@ -34,6 +36,8 @@ export type StorageClientOptions = {
   transport?: HttpTransport | undefined;
   /** Where the parity of coded files is kept while they are uploaded; memory, up to 256 MiB, by default. */
   scratch?: ScratchSpace | undefined;
+  /** The StorageCustody contract; needed for receipts. */
+  custody?: Address | undefined;
 };
 export type FileStat = {
   root: DataRoot;
@@ -79,6 +83,11 @@ export interface StorageClient {
     options?: Pick<StreamOptions, 'signal' | 'decrypt'>,
   ): Promise<DirectoryFolder>;
   stat(root: string, signal?: AbortSignal): Promise<FileStat>;
+  /**
+   * Receipts for a stored file, checked against the chain: every segment promised by `count` different providers. Throws
+   * `SDK_RECEIPTS_SHORT`, `SDK_NO_CUSTODY`, `SDK_NO_CHAIN`.
+   */
+  receipts(file: FileOnChain, options: ReceiptOptions): Promise<SignedReceipt[]>;
   cost(size: number): Promise<Cost>;
 }
 
@@ -112,13 +121,7 @@ export async function createStorageClient(options: StorageClientOptions): Promis
   };
   const writer = async (privateKey?: Hex): Promise<FlowWriter> => {
     const key = privateKey ?? options.privateKey;
-    if (!options.rpcUrl)
-      throw new CodedError({
-        code: 'SDK_NO_CHAIN',
-        kind: 'invalid',
-        message: 'no chain RPC was given',
-        hint: 'give --rpc URL, or start a devnet',
-      });
+    if (!options.rpcUrl) throw noChain();
     if (!key)
       throw new CodedError({
         code: 'SDK_NO_ACCOUNT',
@@ -128,6 +131,20 @@ export async function createStorageClient(options: StorageClientOptions): Promis
       });
     const { flow, chainId } = await network();
     return createFlowWriter({ rpcUrl: options.rpcUrl, flow, privateKey: key, chainId });
+  };
+  const custody = async (): Promise<CustodyReader> => {
+    const { rpcUrl, custody: contract } = options;
+    if (!rpcUrl) throw noChain();
+    if (!contract)
+      throw new CodedError({
+        code: 'SDK_NO_CUSTODY',
+        kind: 'invalid',
+        message: 'no StorageCustody contract was given',
+        hint: 'give --custody ADDRESS, or start a devnet',
+      });
+    // Most clients never need its ABI.
+    const { createCustodyReader } = await import('@cairn/chain/custody');
+    return createCustodyReader({ rpcUrl, contract });
   };
   const uploading: UploadDeps = {
     kernels,
@@ -168,6 +185,8 @@ export async function createStorageClient(options: StorageClientOptions): Promis
         })),
       };
     },
+    receipts: async (file, receiptOptions) =>
+      collectReceipts({ kernels, directory, custody: await custody() }, file, receiptOptions),
     async cost(size) {
       const heights = submissionHeights(size);
       const sectors = sectorsOf(heights.map((height) => ({ height })));
@@ -184,4 +203,13 @@ export async function createStorageClient(options: StorageClientOptions): Promis
       };
     },
   };
+}
+
+function noChain(): CodedError {
+  return new CodedError({
+    code: 'SDK_NO_CHAIN',
+    kind: 'invalid',
+    message: 'no chain RPC was given',
+    hint: 'give --rpc URL, or start a devnet',
+  });
 }

@@ -12,6 +12,7 @@ export type { KvEntry, KvVersion, ListOptions, ReadOptions } from './kv/reads.ts
 export type { KvTransaction, TransactionOptions, TransactionResult } from './kv/transaction.ts';
 export * from './kv/watch.ts';
 export * from './nodes.ts';
+export type { FileOnChain, ReceiptOptions } from './receipts.ts';
 export * from './source.ts';
 export * from './upload.ts';
 export * from './upload-many.ts';

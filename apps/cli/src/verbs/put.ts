@@ -1,19 +1,21 @@
 import { statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { CodedError } from '@cairn/base';
-import { type StreamUploadOptions, uploadTotals } from '@cairn/sdk';
+import type { SignedReceipt } from '@cairn/protocol';
+import { type StreamUploadOptions, type UploadResult, uploadTotals } from '@cairn/sdk';
 import { fileSource, fileStateStore, folderInputs } from '@cairn/sdk/node';
 import { type ParsedArgs, usage } from '../args.ts';
 import { cairnHome, openSession, type Session } from '../context.ts';
 import { ENCRYPT_FLAGS, encryptWrap } from '../encryption.ts';
 import { formatBytes, Progress, printResult } from '../output.ts';
+import { receiptsPath, writeReceipts } from '../receipts-file.ts';
 import type { Verb } from '../verb.ts';
 
 export const put: Verb = {
   name: 'put',
   summary: 'store a file or a folder',
   usage:
-    'cairn put FILE|FOLDER [--code 16/32|16/24|none] [--replicas N] [--force] [--encryption-key FILE | --recipient PUBLIC-KEY] [--part-size BYTES]',
+    'cairn put FILE|FOLDER [--code 16/32|16/24|none] [--replicas N] [--receipts N] [--force] [--encryption-key FILE | --recipient PUBLIC-KEY] [--part-size BYTES]',
   flags: {
     replicas: {
       type: 'string',
@@ -24,6 +26,15 @@ export const put: Verb = {
       type: 'string',
       description:
         '16/32 or 16/24: store parity too, so that any 16 of 32 (24) fragments restore the file; of a folder, for files of 8 MiB and more',
+    },
+    receipts: {
+      type: 'string',
+      description:
+        'fail unless so many providers sign a receipt for every part of a file, and keep the receipts',
+    },
+    'receipts-file': {
+      type: 'string',
+      description: 'where to keep them (default ~/.cairn/receipts/ROOT.json)',
     },
     force: { type: 'boolean', description: 'submit again although the network has the file' },
     'part-size': {
@@ -36,7 +47,9 @@ export const put: Verb = {
     const [path] = positionals;
     if (positionals.length !== 1 || !path) throw usage('put takes one file', this.usage);
     const isFolder = isDirectory(path);
-    const replicas = numberFlag(flags, 'replicas', 1, 64);
+    const receipts = numberFlag(flags, 'receipts', 1, 64);
+    if (receipts && isFolder) throw usage('--receipts is for files, not for folders');
+    const replicas = numberFlag(flags, 'replicas', 1, 64) ?? receipts;
     const code = codeFlag(flags.code as string | undefined);
     const fragmentBytes = numberFlag(flags, 'part-size', 262_144, Number.MAX_SAFE_INTEGER);
     await using session = await openSession(global);
@@ -51,8 +64,12 @@ export const put: Verb = {
     };
     const progress = new Progress('put', global.json && !process.stderr.isTTY);
     try {
-      const run = isFolder ? putFolder : putFile;
-      await run(path, session, options, progress, global.json);
+      if (isFolder) await putFolder(path, session, options, progress, global.json);
+      else {
+        const receiptsFile = flags['receipts-file'] as string | undefined;
+        const promised = receipts ? { count: receipts, path: receiptsFile } : undefined;
+        await putFile(path, session, options, progress, global.json, promised);
+      }
       return 0;
     } finally {
       progress.end();
@@ -66,6 +83,7 @@ async function putFile(
   options: StreamUploadOptions,
   progress: Progress,
   json: boolean,
+  promised: { count: number; path: string | undefined } | undefined,
 ): Promise<void> {
   await using source = await fileSource(path, session.pool);
   const started = performance.now();
@@ -81,6 +99,7 @@ async function putFile(
   const parityRoots = stored.parts.flatMap(({ parity }) => (parity ? [parity.root] : []));
   const isEncrypted = options.wrap !== undefined;
   const totals = uploadTotals(stored.parts);
+  const kept = promised && (await keepReceipts(session, stored.parts, promised, options.signal));
   printResult(
     json,
     {
@@ -91,6 +110,7 @@ async function putFile(
       roots,
       parityRoots,
       isEncrypted,
+      ...(kept ? { receipts: kept.receipts.length, receiptsFile: kept.path } : {}),
       ms,
     },
     [
@@ -101,9 +121,25 @@ async function putFile(
       ),
       `txSeq    ${stored.parts.map((part) => part.txSeq).join(' ')}`,
       `nodes    ${first.nodes.join(' ')}`,
+      ...(kept ? [`promised ${kept.receipts.length} receipts in ${kept.path}`] : []),
       `read it  cairn get ${roots.join(',')} -o FILE${isEncrypted ? ' and the key' : ''}`,
     ],
   );
+}
+
+/** Collects and writes the receipts of all parts, parity included. Throws `SDK_RECEIPTS_SHORT`. */
+async function keepReceipts(
+  { client }: Session,
+  parts: readonly UploadResult[],
+  { count, path }: { count: number; path: string | undefined },
+  signal: AbortSignal | undefined,
+): Promise<{ path: string; receipts: SignedReceipt[] }> {
+  const receipts: SignedReceipt[] = [];
+  for (const part of parts.flatMap(({ parity, ...data }) => [data, ...(parity ? [parity] : [])]))
+    receipts.push(...(await client.receipts(part, { count, signal })));
+  const to = path ?? receiptsPath(parts[0]!.root);
+  writeReceipts(to, receipts);
+  return { path: to, receipts };
 }
 
 async function putFolder(

@@ -1,10 +1,12 @@
 /* Reads StorageCustody, and of StakeVault what stands behind a receipt, through one JSON-RPC endpoint. */
 import { type Address, isCodedError, parseAddress, positionFromBigint } from '@cairn/base';
 import { receiptToAbi } from '@cairn/protocol';
-import { createPublicClient, http, zeroAddress } from 'viem';
+import { concat, createPublicClient, http, keccak256, zeroAddress } from 'viem';
 import { chainError } from '../errors.ts';
+import { flowAbi } from '../generated/flow-abi.ts';
 import { stakeVaultAbi } from '../generated/stake-vault-abi.ts';
 import { storageCustodyAbi } from '../generated/storage-custody-abi.ts';
+import { decodeSubmissions } from '../reader.ts';
 import { challengeFromAbi, challengeToAbi } from './abi.ts';
 import type { CustodyParameters, CustodyReader } from './types.ts';
 
@@ -108,6 +110,18 @@ export function createCustodyReader(options: CustodyReaderOptions): CustodyReade
       }),
     bondFor: (provider) =>
       guard(() => client.readContract({ ...custody, functionName: 'bondFor', args: [provider] })),
+    submission: (txSeq, nodeRoots) =>
+      guard(async () => {
+        const flow = parseAddress(await client.readContract({ ...custody, functionName: 'flow' }));
+        const logs = await client.getContractEvents({
+          address: flow,
+          abi: flowAbi,
+          eventName: 'Submit',
+          args: { identity: keccak256(concat(nodeRoots)) },
+          fromBlock: 0n,
+        });
+        return decodeSubmissions(logs, flow).find(({ seq }) => seq === txSeq);
+      }),
     opened: ({ fromBlock, toBlock, provider }) =>
       guard(async () => {
         const logs = await client.getContractEvents({

@@ -1,5 +1,6 @@
 import type { Address, Hash32 } from '@cairn/base';
 import type { Receipt, SignedReceipt } from '@cairn/protocol';
+import type { Submission } from '../types.ts';
 
 /** What StorageCustody was deployed with, and the chain it is on. Seconds and blocks. */
 export type CustodyParameters = {
@@ -43,6 +44,8 @@ export interface CustodyReader {
   /** Throws `CHAIN_REVERTED` with the contract's `errorName` when a challenge of this receipt would be refused. */
   checkReceipt(signed: SignedReceipt): Promise<void>;
   bondFor(provider: Address): Promise<bigint>;
+  /** The `Submit` event of a file with these subtree roots at `txSeq`; undefined when the chain has none. */
+  submission(txSeq: number, nodeRoots: readonly Hash32[]): Promise<Submission | undefined>;
   /** Challenges opened in blocks [fromBlock, toBlock], of one provider or all. */
   opened(range: {
     fromBlock: number;
