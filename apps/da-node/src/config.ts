@@ -52,6 +52,20 @@ export const daNodeConfigSchema = z.object({
     .min(1 << 20)
     .default(256 * 1024 * 1024)
     .describe('bytes of rows held in memory while they are checked; an eighth of it per account'),
+  receiveSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(600)
+    .default(30)
+    .describe('seconds the rows of one blob may take to come in'),
+  checkThreads: z
+    .number()
+    .int()
+    .min(1)
+    .max(64)
+    .default(1)
+    .describe('threads that check rows; they live while there is work'),
   kernels: kernelsSetting,
   ...daemonSettings,
 });

@@ -16,6 +16,7 @@ import { Receiver } from './blobs/receive.ts';
 import { RowServer } from './blobs/serve.ts';
 import { Operator } from './chain/operator.ts';
 import { Watcher } from './chain/watcher.ts';
+import { ThreadedChecker } from './check/checker.ts';
 import type { DaNodeConfig } from './config.ts';
 import { openBlsKey } from './keys.ts';
 import { createDaNodeMetrics } from './metrics.ts';
@@ -32,6 +33,9 @@ export type DaNode = AsyncDisposable & {
   address: string;
   operator: Address;
   metricsUrl: string | undefined;
+  /** What it holds and has seen, for those that watch it from inside its process. */
+  receiver: Pick<Receiver, 'inFlightBytes'>;
+  watcher: Pick<Watcher, 'watchedBlock' | 'openChallenges'>;
   stop(): Promise<void>;
 };
 
@@ -67,9 +71,12 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
   await dropOrphans(index, files);
 
   const admission = new Admission({ reader, index, entrance });
+  const checker = stack.use(
+    new ThreadedChecker({ threads: config.checkThreads, backend: config.kernels }),
+  );
   const receiver = new Receiver(
-    { reader, admission, index, files, kernels, entrance, operator, log },
-    { inFlightBytesMax: config.inFlightBytesMax },
+    { reader, admission, index, files, checker, entrance, operator, log },
+    { inFlightBytesMax: config.inFlightBytesMax, receiveTimeoutMs: config.receiveSeconds * 1000 },
   );
   const attester = new Attester({ reader, index, bls: blstBls, secretKey, entrance });
   const rows = new RowServer({ index, files, kernels });
@@ -156,7 +163,11 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
 
   const owned = stack.move();
   const stop = (): Promise<void> => owned.disposeAsync();
-  return { address: server.address, operator, metricsUrl, stop, [Symbol.asyncDispose]: stop };
+  return {
+    ...{ address: server.address, operator, metricsUrl, receiver, watcher },
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
 }
 
 /** A kill between the file and its entry leaves a file that nothing refers to. */

@@ -9,16 +9,21 @@ import {
   type BlobHeader,
   blobFee,
   type Domain,
+  epochAt,
   headerFault,
 } from '@cairn/quorum';
 import { hexToBigInt, recoverAddress, slice, toHex } from 'viem';
 import type { BlobIndex } from '../store/blob-index.ts';
 
-export type AdmissionDeps = { reader: DaReader; index: BlobIndex; entrance: Domain };
+export type AdmissionDeps = {
+  reader: Pick<DaReader, 'account' | 'isNonceSpent' | 'pricePerByteSecond' | 'sessionKeyUntil'>;
+  index: Pick<BlobIndex, 'lapses' | 'pendingFees'>;
+  entrance: Domain;
+};
 
 /** Half of the order of secp256k1: higher `s` is the mirror of a signature, which the contract refuses. */
 const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n;
-/** Lapsed headers of an account in an epoch that are forgiven; each further one doubles the balance it must show. */
+/** Headers of an account that lapsed in the epoch that is now and are forgiven; each further one doubles the balance it must show. */
 const LAPSES_FREE = 3;
 const DOUBLINGS_MAX = 32;
 const SIGNATURE_BYTES = 65;
@@ -34,17 +39,22 @@ function refuse(reason: string, details: Record<string, unknown> = {}): CodedErr
 
 export class Admission {
   readonly #deps: AdmissionDeps;
+  /** Wei of headers that were admitted and are not in the index yet. */
+  readonly #arriving = new Map<Address, bigint>();
 
   constructor(deps: AdmissionDeps) {
     this.#deps = deps;
   }
 
-  /** Throws `DA_HEADER_REFUSED` (invalid) or `DA_UNFUNDED` (exhausted). */
-  async check(
+  /**
+   * Admits a header: its fee counts against the account until the returned function is called, by when it is in the index or
+   * given up. Throws `DA_HEADER_REFUSED` (invalid) or `DA_UNFUNDED` (exhausted).
+   */
+  async admit(
     header: BlobHeader,
     authorization: Uint8Array,
     at: { head: DaBlock; parameters: DaParameters; memberCount: number },
-  ): Promise<void> {
+  ): Promise<() => void> {
     const { head, parameters, memberCount } = at;
     const fault = headerFault(header, memberCount);
     if (fault) throw refuse(fault);
@@ -54,7 +64,7 @@ export class Admission {
     if (header.expiry > latest + grace || header.expiry < latest - parameters.slackSeconds)
       throw refuse('expiry', { earliest: latest - parameters.slackSeconds, latest });
     await this.#checkAuthorization(header, authorization, head);
-    await this.#checkFunds(header, parameters);
+    return this.#reserveFunds(header, at);
   }
 
   async #checkAuthorization(
@@ -81,7 +91,11 @@ export class Admission {
     if (await reader.isNonceSpent(header.account, header.nonce)) throw refuse('nonce');
   }
 
-  async #checkFunds(header: BlobHeader, { retentionSeconds }: DaParameters): Promise<void> {
+  async #reserveFunds(
+    header: BlobHeader,
+    { head, parameters }: { head: DaBlock; parameters: DaParameters },
+  ): Promise<() => void> {
+    const { retentionSeconds } = parameters;
     const { reader, index } = this.#deps;
     const [account, pricePerByteSecond] = await Promise.all([
       reader.account(header.account),
@@ -91,11 +105,20 @@ export class Admission {
     if (fee > header.maxFee) throw refuse('maxFee', { fee: fee.toString() });
     const doublings = Math.min(
       DOUBLINGS_MAX,
-      Math.max(0, index.lapses(header.account, header.epoch) - LAPSES_FREE),
+      Math.max(
+        0,
+        index.lapses(header.account, epochAt(parameters, head.number) ?? 0) - LAPSES_FREE,
+      ),
     );
-    const free = account.balanceWei - account.pendingWei - index.pendingFees(header.account);
+    // Nothing waits from here on, so that of two headers that one balance pays for only one gets in.
+    const arriving = this.#arriving.get(header.account) ?? 0n;
+    const free =
+      account.balanceWei - account.pendingWei - index.pendingFees(header.account) - arriving;
     const needed = header.maxFee << BigInt(doublings);
-    if (free >= needed) return;
+    if (free >= needed) {
+      this.#arriving.set(header.account, arriving + header.maxFee);
+      return () => this.#release(header);
+    }
     throw new CodedError({
       code: 'DA_UNFUNDED',
       kind: 'exhausted',
@@ -103,5 +126,11 @@ export class Admission {
       hint: 'deposit into DAEntrance, or wait until earlier blobs are confirmed',
       details: { account: header.account, free: free.toString(), needed: needed.toString() },
     });
+  }
+
+  #release({ account, maxFee }: BlobHeader): void {
+    const left = (this.#arriving.get(account) ?? 0n) - maxFee;
+    if (left > 0n) this.#arriving.set(account, left);
+    else this.#arriving.delete(account);
   }
 }

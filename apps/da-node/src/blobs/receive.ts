@@ -9,21 +9,30 @@ import {
   type Hash32,
   hexToBytes,
   type Logger,
+  unlessAborted,
+  withTimeout,
 } from '@cairn/base';
-import { BlobAssignment, type DaReader, memberOf, servingQuorum } from '@cairn/chain/da';
-import { checkShard, parseBlobFormat } from '@cairn/erasure';
-import type { Kernels } from '@cairn/kernels';
+import {
+  BlobAssignment,
+  type DaEpoch,
+  type DaQuorum,
+  type DaReader,
+  memberOf,
+  servingQuorum,
+} from '@cairn/chain/da';
+import { parseBlobFormat } from '@cairn/erasure';
 import { type BlobHeader, blobKey, type Domain } from '@cairn/quorum';
+import type { RowChecker } from '../check/checker.ts';
 import type { BlobIndex } from '../store/blob-index.ts';
 import type { RowFiles } from '../store/row-files.ts';
 import type { Admission } from './admission.ts';
 
 export type ReceiverDeps = {
-  reader: DaReader;
-  admission: Admission;
-  index: BlobIndex;
-  files: RowFiles;
-  kernels: Kernels;
+  reader: Pick<DaReader, 'head' | 'parameters' | 'serving'>;
+  admission: Pick<Admission, 'admit'>;
+  index: Pick<BlobIndex, 'get' | 'insert'>;
+  files: Pick<RowFiles, 'write'>;
+  checker: RowChecker;
   entrance: Domain;
   operator: Address;
   log: Logger;
@@ -31,6 +40,8 @@ export type ReceiverDeps = {
 export type ReceiverOptions = {
   /** Bytes of rows in memory at once; an eighth of it per account. */
   inFlightBytesMax: number;
+  /** How long a blob may take to come in: a sender that stalls must not hold memory. */
+  receiveTimeoutMs: number;
 };
 /** A blob as it is offered; `rows` gives the rows' bytes in pieces, in the order of their indices. */
 export type Offer = {
@@ -68,10 +79,10 @@ export class Receiver {
   /** Resolves when the rows are durable; true when they were here already. Throws the error that names what is wrong. */
   async receive(offer: Offer, signal: AbortSignal): Promise<boolean> {
     const key = blobKey(this.#deps.entrance, offer.header);
-    const before = this.#arriving.get(key);
-    if (before) await before.catch(() => {}); // a failed first offer says nothing about this one
+    for (let before = this.#arriving.get(key); before; before = this.#arriving.get(key))
+      await before.catch(() => {}); // a failed first offer says nothing about this one
     if (this.#deps.index.get(key)) return true;
-    const mine = this.#store(key, offer, signal);
+    const mine = this.#inTime(signal, (limited) => this.#store(key, offer, limited));
     this.#arriving.set(key, mine);
     try {
       await mine;
@@ -81,18 +92,48 @@ export class Receiver {
     }
   }
 
+  async #inTime(signal: AbortSignal, work: (limited: AbortSignal) => Promise<void>): Promise<void> {
+    const { receiveTimeoutMs } = this.#options;
+    const limited = withTimeout(signal, receiveTimeoutMs);
+    try {
+      await work(limited);
+    } catch (error) {
+      if (error !== limited.reason || signal.aborted) throw error;
+      throw new CodedError({
+        code: 'DA_TOO_SLOW',
+        kind: 'timeout',
+        message: `the rows did not come in within ${receiveTimeoutMs} ms`,
+      });
+    }
+  }
+
   async #store(key: Hash32, offer: Offer, signal: AbortSignal): Promise<void> {
-    const { reader, admission, kernels, files, index, entrance, operator, log } = this.#deps;
+    const { reader, admission } = this.#deps;
     const { header } = offer;
     const [head, parameters] = await Promise.all([reader.head(), reader.parameters()]);
     const { epoch, quorum } = await servingQuorum(reader, header, head.number);
-    await admission.check(header, offer.authorization, {
+    const settle = await admission.admit(header, offer.authorization, {
       head,
       parameters,
       memberCount: quorum.members.length,
     });
-    const assignment = new BlobAssignment(entrance, epoch, quorum, header);
-    const { member, custody, assigned } = assignment.rowsOf(memberOf(quorum, operator));
+    try {
+      await this.#take(key, offer, { epoch, quorum, block: head.number }, signal);
+    } finally {
+      settle();
+    }
+  }
+
+  async #take(
+    key: Hash32,
+    offer: Offer,
+    at: { epoch: DaEpoch; quorum: DaQuorum; block: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { checker, files, index, entrance, operator, log } = this.#deps;
+    const { header } = offer;
+    const assignment = new BlobAssignment(entrance, at.epoch, at.quorum, header);
+    const { member, custody, assigned } = assignment.rowsOf(memberOf(at.quorum, operator));
     if (offer.member !== member.index)
       throw new CodedError({
         code: 'DA_WRONG_MEMBER',
@@ -104,67 +145,57 @@ export class Receiver {
     const bytes = assigned.length * format.rowBytes;
     const release = await this.#reserve(header.account, bytes, signal);
     try {
-      const rows = await readRows(offer.rows, bytes, signal);
-      const checked = checkShard(
-        kernels,
-        { format, commitment: hexToBytes(header.commitment) },
-        {
-          indices: assigned,
-          rows,
-          siblings: offer.siblings,
-          rowRoot: offer.rowRoot,
-          rlc: offer.rlc,
-        },
-        assigned,
-      );
-      const placeOf = new Map(assigned.map((row, place) => [row, place]));
-      const onDisk = await files.write(key, {
-        rowRoot: offer.rowRoot,
-        rlc: offer.rlc,
-        indices: custody,
-        rowBytes: format.rowBytes,
-        pathBytes: checked.pathOf(custody[0] ?? assigned[0]!).length,
-        row: (row) => {
-          const at = placeOf.get(row)! * format.rowBytes;
-          return { row: rows.subarray(at, at + format.rowBytes), path: checked.pathOf(row) };
-        },
+      const { siblings, rowRoot, rlc } = offer;
+      const checked = await checker.check({
+        ...{ format, assigned, custody, siblings, rowRoot, rlc },
+        commitment: hexToBytes(header.commitment),
+        rows: await readRows(offer.rows, bytes, signal),
       });
-      index.insert(key, header, { member: member.index, bytes: onDisk, block: head.number });
+      // Durable from here on: the time is not looked at any more.
+      const onDisk = await files.write(key, {
+        ...{ rowRoot, rlc, indices: custody, rowBytes: format.rowBytes },
+        pathBytes: checked.pathBytes,
+        row: (row) => checked.rowWithPath(row),
+      });
+      index.insert(key, header, { member: member.index, bytes: onDisk, block: at.block });
       log.debug({ blobKey: key, rows: custody.length, bytes: onDisk }, 'rows stored');
     } finally {
       release();
     }
   }
 
-  /** Memory for rows. Waits for the whole, refuses what one account may not have. */
+  /** Memory for rows: waits for the whole. An account has its share in memory at most; what waits holds none of it. */
   async #reserve(account: Address, bytes: number, signal: AbortSignal): Promise<() => void> {
-    const share = Math.floor(this.#options.inFlightBytesMax / ACCOUNTS_SHARE);
-    const held = this.#ofAccount.get(account) ?? 0;
-    if (held > 0 && held + bytes > share)
-      throw new CodedError({
-        code: 'DA_ACCOUNT_BUSY',
-        kind: 'exhausted',
-        message: `account ${account} has as many bytes in flight as one account may`,
-        details: { held, bytes, share },
-      });
-    this.#ofAccount.set(account, held + bytes);
-    const giveBack = (): void => {
-      const left = (this.#ofAccount.get(account) ?? bytes) - bytes;
+    this.#checkShare(account, bytes);
+    const release = await this.#budget.acquire(bytes, signal);
+    try {
+      this.#checkShare(account, bytes); // others of the account may have come in first
+    } catch (error) {
+      release();
+      throw error;
+    }
+    this.#ofAccount.set(account, (this.#ofAccount.get(account) ?? 0) + bytes);
+    this.#inFlightBytes += bytes;
+    return () => {
+      release();
+      this.#inFlightBytes -= bytes;
+      const left = (this.#ofAccount.get(account) ?? 0) - bytes;
       if (left > 0) this.#ofAccount.set(account, left);
       else this.#ofAccount.delete(account);
     };
-    try {
-      const release = await this.#budget.acquire(bytes, signal);
-      this.#inFlightBytes += bytes;
-      return () => {
-        release();
-        giveBack();
-        this.#inFlightBytes -= bytes;
-      };
-    } catch (error) {
-      giveBack();
-      throw error;
-    }
+  }
+
+  /** One blob may always come in; more only within the share. */
+  #checkShare(account: Address, bytes: number): void {
+    const share = Math.floor(this.#options.inFlightBytesMax / ACCOUNTS_SHARE);
+    const held = this.#ofAccount.get(account) ?? 0;
+    if (held === 0 || held + bytes <= share) return;
+    throw new CodedError({
+      code: 'DA_ACCOUNT_BUSY',
+      kind: 'exhausted',
+      message: `account ${account} has as many bytes in flight as one account may`,
+      details: { held, bytes, share },
+    });
   }
 }
 
@@ -183,12 +214,22 @@ async function readRows(
       message: `${actual} bytes of rows where ${bytes} are assigned`,
       details: { expected: bytes, actual },
     });
-  for await (const piece of pieces) {
-    signal.throwIfAborted();
+  for await (const piece of untilAborted(pieces, signal)) {
     if (at + piece.length > bytes) throw wrong(at + piece.length);
     out.set(piece, at);
     at += piece.length;
   }
   if (at !== bytes) throw wrong(at);
   return out;
+}
+
+/** Ends with the signal's reason also while the sender is silent. */
+async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  const iterator = items[Symbol.asyncIterator]();
+  for (;;) {
+    signal.throwIfAborted();
+    const next = await unlessAborted(iterator.next(), signal);
+    if (next.done) return;
+    yield next.value;
+  }
 }

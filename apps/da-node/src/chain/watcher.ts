@@ -1,14 +1,17 @@
 /*
- * Follows the log of the DA contracts: which blobs are paid for (from then on they oblige), which were rejected, and which
- * challenges are open against this operator. A pass is idempotent and begins a few blocks before the last one ended, so a
- * small reorg needs no undoing: a blob counts as confirmed once any branch confirmed it, which only keeps rows longer.
+ * Follows the log of the DA contracts: which blobs are paid for (from then on they oblige) and which challenges are open against
+ * this operator. A pass is idempotent and begins a few blocks before the last one ended, so a small reorg needs no undoing: a blob
+ * counts as confirmed once any branch confirmed it, which only keeps rows longer. A blob that a batch was rejected for is kept like
+ * any other: it may be confirmed and paid for in another batch, before or after.
+ *
+ * A challenge is remembered from its opening until its end is final, over restarts and reorgs: forgetting one costs stake.
  */
-import { type Address, errorMessage, type Hash32, type Logger } from '@cairn/base';
+import { type Address, errorMessage, forEachLimit, type Hash32, type Logger } from '@cairn/base';
 import type { TransactionSender } from '@cairn/chain';
 import { answerCall, BlobAssignment, type DaChallengeOpened, type DaReader } from '@cairn/chain/da';
-import { type Domain, hashToUint, hashWords } from '@cairn/quorum';
+import { type Domain, epochAt, hashToUint, hashWords } from '@cairn/quorum';
 import type { RowServer } from '../blobs/serve.ts';
-import type { BlobIndex } from '../store/blob-index.ts';
+import type { BlobIndex, ExpiryLimits } from '../store/blob-index.ts';
 import type { RowFiles } from '../store/row-files.ts';
 
 export type WatcherDeps = {
@@ -28,12 +31,22 @@ const PAGE_BLOCKS = 500;
 /** The piece is drawn from the hash of this block after the opening. */
 const DRAW_DELAY_BLOCKS = 2;
 const PRUNE_MAX = 256;
+/** A challenge may be opened until expiry; rows outlive the newest block that could hold one by this. */
+const EXPIRY_GRACE_SECONDS = 60;
+/** Answers on their way at once: more than the ten or so that deadlines let into one block. */
+const ANSWERS_MAX = 16;
 const LAST_BLOCK = 'lastBlock';
 
 export class Watcher {
   readonly #deps: WatcherDeps;
   /** Challenges to answer, by id. */
   readonly #open = new Map<Hash32, DaChallengeOpened>();
+  /** Those that ended in a block that is not final yet. */
+  readonly #closed = new Map<Hash32, { challenge: DaChallengeOpened; block: number }>();
+  /** Challenges whose failure to be answered was logged. */
+  readonly #complained = new Set<Hash32>();
+  #isCaughtUp = false;
+  #watchedBlock = -1;
 
   constructor(deps: WatcherDeps) {
     this.#deps = deps;
@@ -44,62 +57,83 @@ export class Watcher {
     return this.#open.size;
   }
 
+  /** Newest block that a whole pass has dealt with. */
+  get watchedBlock(): number {
+    return this.#watchedBlock;
+  }
+
   /** One pass: new events, answers that are due, rows whose time is over. */
   async step(signal: AbortSignal): Promise<void> {
     const { reader, index } = this.#deps;
     const [head, { genesisBlock }] = await Promise.all([reader.head(), reader.parameters()]);
     const last = Number(index.meta(LAST_BLOCK) ?? genesisBlock - 1);
-    for (let from = Math.max(genesisBlock, last + 1 - OVERLAP_BLOCKS); from <= head.number; ) {
+    let from = Math.max(genesisBlock, last + 1 - OVERLAP_BLOCKS);
+    if (!this.#isCaughtUp) from = Math.min(from, index.oldestChallenge() ?? from);
+    while (from <= head.number) {
       signal.throwIfAborted();
       const to = Math.min(head.number, from + PAGE_BLOCKS - 1);
       await this.#take(from, to);
-      index.setMeta(LAST_BLOCK, String(to));
+      index.setMeta(LAST_BLOCK, String(Math.max(last, to)));
       from = to + 1;
     }
+    this.#isCaughtUp = true;
     await this.#answerDue(head.number, signal);
+    await this.#settleClosed();
     await this.#prune(head);
+    this.#watchedBlock = head.number;
   }
 
   async #take(fromBlock: number, toBlock: number): Promise<void> {
-    const { reader, index, files, operator } = this.#deps;
+    const { reader, index, operator } = this.#deps;
     for (const event of await reader.events({ fromBlock, toBlock })) {
       if (event.kind === 'charged') index.confirm(event.blobKey);
-      else if (event.kind === 'rejected') {
-        const blob = index.get(event.blobKey);
-        if (!blob) continue;
-        index.remove(event.blobKey);
-        await files.remove(event.blobKey);
-      } else if (event.kind === 'challenge') {
-        if (event.operator === operator) this.#open.set(event.id, event);
-      } else if (event.kind !== 'confirmed') this.#open.delete(event.id);
+      else if (event.kind === 'challenge' && event.operator === operator) {
+        index.noteChallenge(event.id, event.blobKey, event.block);
+        this.#closed.delete(event.id);
+        this.#open.set(event.id, event);
+      } else if (event.kind === 'answered' || event.kind === 'failed')
+        this.#close(event.id, event.block);
     }
+  }
+
+  #close(id: Hash32, block: number): void {
+    const challenge = this.#open.get(id);
+    if (!challenge) return;
+    this.#open.delete(id);
+    this.#closed.set(id, { challenge, block });
   }
 
   async #answerDue(head: number, signal: AbortSignal): Promise<void> {
-    const { log } = this.#deps;
-    for (const [id, challenge] of this.#open) {
-      if (head > challenge.deadline) {
-        log.error(
-          { challenge: id, blobKey: challenge.blobKey },
-          'a challenge passed its deadline unanswered',
-        );
-        this.#open.delete(id);
-      } else if (head > challenge.openedBlock + DRAW_DELAY_BLOCKS) {
-        try {
-          await this.#answer(challenge, signal);
-          this.#open.delete(id);
-        } catch (error) {
-          signal.throwIfAborted();
-          log.error(
-            { challenge: id, blobKey: challenge.blobKey, error: errorMessage(error) },
-            'a challenge could not be answered yet',
-          );
-        }
-      }
+    const { index, log } = this.#deps;
+    for (const [id, { blobKey, deadline }] of this.#open) {
+      if (head <= deadline) continue;
+      log.error({ challenge: id, blobKey }, 'a challenge passed its deadline unanswered');
+      this.#open.delete(id);
+      this.#complained.delete(id);
+      index.dropChallenge(id);
     }
+    const due = [...this.#open.values()]
+      .filter(({ openedBlock }) => head > openedBlock + DRAW_DELAY_BLOCKS)
+      .sort((a, b) => a.deadline - b.deadline);
+    await forEachLimit(due, { limit: ANSWERS_MAX, signal }, async (challenge) => {
+      const { id, blobKey } = challenge;
+      try {
+        this.#close(id, await this.#answer(challenge, signal));
+        this.#complained.delete(id);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (this.#complained.has(id)) return;
+        this.#complained.add(id);
+        log.error(
+          { challenge: id, blobKey, error: errorMessage(error) },
+          'a challenge could not be answered yet, trying until its deadline',
+        );
+      }
+    });
   }
 
-  async #answer(challenge: DaChallengeOpened, signal: AbortSignal): Promise<void> {
+  /** Block of the answer. */
+  async #answer(challenge: DaChallengeOpened, signal: AbortSignal): Promise<number> {
     const { reader, sender, index, rows, entrance, log, onAnswered } = this.#deps;
     const { blobKey, id, position } = challenge;
     const header = index.get(blobKey)?.header;
@@ -111,26 +145,42 @@ export class Watcher {
     const proof = await rows.piece(blobKey, assignment.rowAt(position), (count) =>
       Number(hashToUint(hashWords(block.hash, id)) % BigInt(count)),
     );
-    await sender.send(answerCall(reader.contracts, challenge.raw, proof), { signal });
+    const receipt = await sender.send(answerCall(reader.contracts, challenge.raw, proof), {
+      signal,
+    });
     log.info({ challenge: id, blobKey, position }, 'challenge answered');
     onAnswered?.();
+    return Number(receipt.blockNumber);
+  }
+
+  /** Forgets challenges whose end is final; one whose answer a reorg took is open again. */
+  async #settleClosed(): Promise<void> {
+    const { reader, index } = this.#deps;
+    if (this.#closed.size === 0) return;
+    const final = await reader.finalized();
+    for (const [id, { challenge, block }] of this.#closed) {
+      if (block > final) continue;
+      const isOpen = await reader.isChallengeOpen(id);
+      this.#closed.delete(id);
+      if (isOpen) this.#open.set(id, challenge);
+      else index.dropChallenge(id);
+    }
   }
 
   /** Drops rows after their expiry and what nobody confirmed; an open challenge keeps its blob. */
   async #prune(head: { number: number; timestamp: number }): Promise<void> {
     const { reader, index, files, log } = this.#deps;
-    const { confirmBlocks } = await reader.parameters();
-    const challenged = new Set([...this.#open.values()].map(({ blobKey }) => blobKey));
-    const over = index.expired({
-      expiryBefore: head.timestamp,
+    const parameters = await reader.parameters();
+    const epoch = epochAt(parameters, head.number) ?? 0;
+    const limits: ExpiryLimits = {
+      expiryBefore: head.timestamp - EXPIRY_GRACE_SECONDS,
       // Late signers count until twice the window; a batch of ours cannot be confirmed after that.
-      unconfirmedBefore: head.number - 2 * confirmBlocks,
-      limit: PRUNE_MAX,
-    });
-    for (const { key, header, isConfirmed } of over) {
-      if (challenged.has(key)) continue;
-      if (!isConfirmed) index.noteLapse(header.account, header.epoch);
-      index.remove(key);
+      unconfirmedBefore: head.number - 2 * parameters.confirmBlocks,
+    };
+    for (const { key, header, isConfirmed } of index.expired({ ...limits, limit: PRUNE_MAX })) {
+      // A signature may have been given while others were removed.
+      if (!index.removeExpired(key, limits)) continue;
+      if (!isConfirmed) index.noteLapse(header.account, epoch);
       await files.remove(key);
       log.debug({ blobKey: key, isConfirmed }, 'rows dropped');
     }

@@ -2,7 +2,8 @@
  * What the node promised, in SQLite beside the row files:
  *
  *   blob    key → header, member, state (0 stored, 1 confirmed and paid), newest reference block it was signed for
- *   lapse   (account, epoch) → headers that were stored and never confirmed
+ *   lapse   (account, epoch) → headers that were stored, never confirmed, and dropped in that epoch
+ *   challenge   id → blob, block it was opened in; until its end is final
  *   meta    key → value        network, last block whose events are in
  *
  * A row is inserted after its file is durable and removed before its file is, so a key here always has its rows.
@@ -35,6 +36,7 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX blob_account ON blob (account, state);
    CREATE INDEX blob_expiry ON blob (expiry);
    CREATE TABLE lapse (account BLOB, epoch INTEGER, count INTEGER NOT NULL, PRIMARY KEY (account, epoch)) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE challenge (id BLOB PRIMARY KEY, blob BLOB NOT NULL, block INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
 ];
 
 export const BLOB_STATE = { stored: 0, confirmed: 1 } as const;
@@ -47,6 +49,9 @@ export type IndexedBlob = {
   block: number;
   isConfirmed: boolean;
 };
+/** Unix seconds and a block. */
+export type ExpiryLimits = { expiryBefore: number; unconfirmedBefore: number };
+const EXPIRED = 'expiry < ? OR (state = 0 AND block < ?)';
 type Row = { key: Buffer; header: Buffer; member: number; block: number; state: number };
 
 const toBlob = (row: Row): IndexedBlob => ({
@@ -156,18 +161,42 @@ export class BlobIndex {
     );
   }
 
-  /** Blobs whose obligation is over, and those that nobody confirmed in time. At most `limit`. */
-  expired(limits: {
-    expiryBefore: number;
-    unconfirmedBefore: number;
-    limit: number;
-  }): IndexedBlob[] {
+  /** Blobs whose obligation is over, and those that nobody confirmed in time. At most `limit`; none that is challenged. */
+  expired(limits: ExpiryLimits & { limit: number }): IndexedBlob[] {
     return this.#db
       .prepare<[number, number, number], Row>(
-        'SELECT * FROM blob WHERE expiry < ? OR (state = 0 AND block < ?) LIMIT ?',
+        `SELECT * FROM blob WHERE (${EXPIRED}) AND key NOT IN (SELECT blob FROM challenge) LIMIT ?`,
       )
       .all(limits.expiryBefore, limits.unconfirmedBefore, limits.limit)
       .map(toBlob);
+  }
+
+  /** Removes a blob if it is expired still: false when it was signed for, confirmed or removed meanwhile. */
+  removeExpired(key: Hash32, limits: ExpiryLimits): boolean {
+    return (
+      this.#db
+        .prepare<[Uint8Array, number, number]>(`DELETE FROM blob WHERE key = ? AND (${EXPIRED})`)
+        .run(hexToBytes(key), limits.expiryBefore, limits.unconfirmedBefore).changes > 0
+    );
+  }
+
+  /** A challenge against this operator; its blob stays until it is dropped. */
+  noteChallenge(id: Hash32, blobKey: Hash32, block: number): void {
+    this.#db
+      .prepare('INSERT OR REPLACE INTO challenge VALUES (?, ?, ?)')
+      .run(hexToBytes(id), hexToBytes(blobKey), block);
+  }
+
+  dropChallenge(id: Hash32): void {
+    this.#db.prepare('DELETE FROM challenge WHERE id = ?').run(hexToBytes(id));
+  }
+
+  /** Block of the oldest challenge that is not dropped. */
+  oldestChallenge(): number | undefined {
+    const row = this.#db
+      .prepare<[], { block: number | null }>('SELECT min(block) AS block FROM challenge')
+      .get();
+    return row?.block ?? undefined;
   }
 
   noteLapse(account: Address, epoch: number): void {

@@ -5,7 +5,8 @@
  *   index of every row (u32, ascending) | CRC-32 of every row and its path (u32) | rlc | row ‖ path, rows times
  *
  * All little endian. Written beside its name, synced, renamed, and the folder synced: a name that exists is a whole file.
- * A row is checked before it leaves; one that rotted is not served.
+ * A row is checked before it leaves; one that rotted is not served. Writing and removing one key happen in the order they were
+ * asked for, so that a removal that is under way never takes rows that came after it.
  */
 import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -34,6 +35,8 @@ const WRITE_BYTES = 4 * 1024 * 1024;
 
 export class RowFiles {
   readonly #dir: string;
+  /** The last change of each key that has not ended. */
+  readonly #changes = new Map<Hash32, Promise<unknown>>();
 
   private constructor(dir: string) {
     this.#dir = dir;
@@ -48,7 +51,11 @@ export class RowFiles {
   }
 
   /** Durable when it resolves. Returns the bytes of the file. Throws `STORE_DISK_FULL`. */
-  async write(key: Hash32, rows: RowsToStore): Promise<number> {
+  write(key: Hash32, rows: RowsToStore): Promise<number> {
+    return this.#inOrder(key, () => this.#write(key, rows));
+  }
+
+  async #write(key: Hash32, rows: RowsToStore): Promise<number> {
     const path = this.#path(key);
     try {
       const file = await open(`${path}.new`, 'w');
@@ -103,8 +110,19 @@ export class RowFiles {
     }
   }
 
-  async remove(key: Hash32): Promise<void> {
-    await rm(this.#path(key), { force: true });
+  remove(key: Hash32): Promise<void> {
+    return this.#inOrder(key, () => rm(this.#path(key), { force: true }));
+  }
+
+  async #inOrder<T>(key: Hash32, change: () => Promise<T>): Promise<T> {
+    const before = this.#changes.get(key) ?? Promise.resolve();
+    const mine = before.then(change, change);
+    this.#changes.set(key, mine);
+    try {
+      return await mine;
+    } finally {
+      if (this.#changes.get(key) === mine) this.#changes.delete(key);
+    }
   }
 
   /** Keys of all files. */

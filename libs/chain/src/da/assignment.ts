@@ -86,7 +86,7 @@ export function memberOf(quorum: DaQuorum, operator: Address): DaMember {
 
 /** Epoch and quorum that a header or batch names, if they serve at `block`. Throws `DA_NOT_SERVING` (conflict). */
 export async function servingQuorum(
-  reader: DaReader,
+  reader: Pick<DaReader, 'serving'>,
   place: { epoch: number; quorum: number },
   block: number,
 ): Promise<{ epoch: DaEpoch; quorum: DaQuorum }> {

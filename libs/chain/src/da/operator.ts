@@ -144,6 +144,43 @@ export const claimRewardCall = (
     BigInt(input.member),
   ]);
 
+/** A leaf of a confirmed batch, as challenges name it. `absentees` are the certificate's, `siblings` lead to the batch's root. */
+export type ConfirmedLeaf = {
+  batch: Batch;
+  absentees: readonly number[];
+  header: BlobHeader;
+  index: number;
+  siblings: readonly Hash32[];
+};
+
+/** Challenges a member for the row at one of its positions; `bondWei` as `bondFor` says, what is over comes back. */
+export const challengeCall = (
+  contracts: DaContracts,
+  input: ConfirmedLeaf & { member: number; position: number; bondWei: bigint },
+): ContractCall => ({
+  address: contracts.challenges,
+  abi: daChallengesAbi,
+  functionName: 'challenge',
+  args: [
+    batchArgs(input.batch),
+    [...input.absentees],
+    headerArgs(input.header),
+    BigInt(input.index),
+    [...input.siblings],
+    input.member,
+    input.position,
+  ],
+  value: input.bondWei,
+});
+
+/** Settles a challenge whose deadline is over, as the event gave it. */
+export const failCall = (contracts: DaContracts, challenge: unknown): ContractCall => ({
+  address: contracts.challenges,
+  abi: daChallengesAbi,
+  functionName: 'fail',
+  args: [challenge],
+});
+
 /** Answers a challenge as the event gave it. */
 export const answerCall = (
   contracts: DaContracts,

@@ -15,6 +15,7 @@ import {
 import { epochAt, isSupermajority, revealWindow } from '@cairn/quorum';
 import { createPublicClient, http } from 'viem';
 import { chainError } from '../errors.ts';
+import { daChallengesAbi } from '../generated/da-challenges-abi.ts';
 import { daEntranceAbi } from '../generated/da-entrance-abi.ts';
 import { daRegistryAbi } from '../generated/da-registry-abi.ts';
 import { findConfirmedBlob } from './confirmed.ts';
@@ -39,6 +40,8 @@ export type DaReaderOptions = {
 
 /** Epochs whose quorums may serve beyond their own. */
 const CARRY_OVER = 2;
+/** What DAChallenges keeps of a challenge that failed; zero when there is none. */
+const CHALLENGE_FAILED = 1n;
 const EPOCHS_KEPT = 16;
 const KEYS_KEPT = 4096;
 /** A record is code `00 || key (128) || operator (20)`. */
@@ -56,6 +59,7 @@ export function createDaReader(options: DaReaderOptions): DaReader {
   });
   const registry = { address: contracts.registry, abi: daRegistryAbi } as const;
   const entrance = { address: contracts.entrance, abi: daEntranceAbi } as const;
+  const challenges = { address: contracts.challenges, abi: daChallengesAbi } as const;
   const guard = async <T>(run: () => Promise<T>): Promise<T> => {
     try {
       return await run();
@@ -315,6 +319,19 @@ export function createDaReader(options: DaReaderOptions): DaReader {
         const { chainId, genesisBlock } = await parameters();
         const domain = { chainId, contract: contracts.entrance };
         return findBlob(client, domain, key, Math.max(0, genesisBlock));
+      }),
+    challengeBond: (operator) =>
+      guard(() =>
+        client.readContract({ ...challenges, functionName: 'bondFor', args: [operator] }),
+      ),
+    isChallengeOpen: (id) =>
+      guard(async () => {
+        const hash = await client.readContract({
+          ...challenges,
+          functionName: 'challengeHash',
+          args: [id],
+        });
+        return BigInt(hash) > CHALLENGE_FAILED;
       }),
     checkCertificate: (lookup) =>
       guard(() =>

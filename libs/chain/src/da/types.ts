@@ -140,6 +140,10 @@ export interface DaReader {
    * transaction does not show the header.
    */
   findBlob(key: Hash32): Promise<ConfirmedBlob | undefined>;
+  /** Bond of the next challenge against an operator at the newest block's base fee. Wei. */
+  challengeBond(operator: Address): Promise<bigint>;
+  /** Whether a challenge waits for its answer or failure. */
+  isChallengeOpen(id: Hash32): Promise<boolean>;
   /** Verdict of `checkCertificate` on a lookup. */
   checkCertificate(lookup: Uint8Array): Promise<number>;
   /** A confirmed blob by commitment, epoch and quorum, from logs and calldata of the blocks that can have it. */
