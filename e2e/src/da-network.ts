@@ -1,18 +1,24 @@
 // A chain with the DA contracts, DA nodes and a disperser as processes of a test's own, brought to the first open quorum.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Address } from '@cairn/base';
+import { type Address, type Hash32, type Hex, parseAddress } from '@cairn/base';
+import { daEntranceAbi } from '@cairn/chain';
 import { createDaReader, type DaReader } from '@cairn/chain/da';
 import { deployDa } from '@cairn/contracts/deploy-da';
 import { DEVNET } from '@cairn/protocol';
+import type { BlobHeader } from '@cairn/quorum';
 import {
   type Anvil,
   bringUpDa,
+  freePort,
   startAnvil,
   startProcess,
   type TestProcess,
   temporaryFolder,
 } from '@cairn/testkit';
+import { decodeFunctionData } from 'viem';
+
+import type { Fault } from './false-members.ts';
 
 export type DaNetwork = AsyncDisposable & {
   dir: string;
@@ -22,14 +28,24 @@ export type DaNetwork = AsyncDisposable & {
   rollupVerifier: Address;
   nodes: TestProcess[];
   disperser: TestProcess;
+  /** What confirmed batches were called with, in order. */
+  certificates(): Promise<{ absentees: readonly number[]; headers: readonly BlobHeader[] }[]>;
+  /** Header of a confirmed blob. */
+  headerOf(commitment: Hash32): Promise<BlobHeader>;
+  /** `host:port` under which others know node `i`. */
+  endpointOf(i: number): Promise<string>;
   /** Starts the disperser again on its data, with other flags from now on when they are given. */
   restartDisperser(flags?: readonly string[]): Promise<void>;
 };
 
-/** Stakes in tokens, one node each. Blocks come every second once the quorum is open. `flags` are the disperser's. */
+/**
+ * Stakes in tokens, one node each. Blocks come every second once the quorum is open. `flags` are the disperser's. `faults[i]` puts
+ * a false member in front of node `i`: everybody reaches the node through it.
+ */
 export async function startDaNetwork(
   stakes: readonly number[],
   flags: readonly string[] = [],
+  faults: readonly (Fault | undefined)[] = [],
 ): Promise<DaNetwork> {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(await temporaryFolder('cairn-da-')).path;
@@ -62,6 +78,15 @@ export async function startDaNetwork(
     ...['--challenges-address', contracts.daChallenges],
     ...['--log-level', 'warn', '--ready-json'],
   ];
+  const ports = await Promise.all(stakes.map(() => freePort()));
+  const endpoints = new Map<number, string>();
+  const bad = stakes.map((_, i) => i).filter((i) => faults[i]);
+  if (bad.length > 0) {
+    const targets = bad.map((i) => `${faults[i]}=127.0.0.1:${ports[i]}`);
+    const process = stack.use(await startProcess('e2e/src/false-members.ts', targets));
+    for (const [at, i] of bad.entries())
+      endpoints.set(i, (process.ready.endpoints as string[])[at]!);
+  }
   const nodes = await Promise.all(
     stakes.map(async (stake, i) =>
       stack.use(
@@ -70,7 +95,8 @@ export async function startDaNetwork(
           ...['--data-dir', join(dir, `node-${i}`)],
           ...['--key-file', keyFile(i + 1)],
           ...['--stake-wei', String(BigInt(stake) * 10n ** 18n)],
-          ...['--port', '0', '--poll-ms', '100'],
+          ...['--port', String(ports[i]), '--poll-ms', '100'],
+          ...(endpoints.has(i) ? ['--endpoint', endpoints.get(i)!] : []),
         ]),
       ),
     ),
@@ -97,6 +123,26 @@ export async function startDaNetwork(
     rollupVerifier: contracts.rollupVerifier,
     nodes,
     disperser: await startDisperser(),
+    async certificates() {
+      const { number: toBlock } = await reader.head();
+      const events = await reader.events({ fromBlock: 0, toBlock });
+      return Promise.all(
+        events.flatMap((event) =>
+          event.kind === 'confirmed' ? [readConfirmation(anvil, event.txHash)] : [],
+        ),
+      );
+    },
+    async headerOf(commitment) {
+      for (const { headers } of await network.certificates())
+        for (const header of headers) if (header.commitment === commitment) return header;
+      throw new Error(`no confirmed blob ${commitment}`);
+    },
+    async endpointOf(i) {
+      const head = (await reader.head()).number;
+      const operator = String(nodes[i]!.ready.address);
+      const { members } = (await reader.serving(head))!.quorums[0]!;
+      return members.find((member) => member.operator === operator)!.endpoint;
+    },
     async restartDisperser(more = disperserFlags) {
       disperserFlags = more;
       await network.disperser.stop();
@@ -106,4 +152,30 @@ export async function startDaNetwork(
   stack.defer(() => network.disperser.stop());
   const owned = stack.move();
   return Object.assign(network, { [Symbol.asyncDispose]: () => owned.disposeAsync() });
+}
+
+/** Arguments of a `confirmBatch` transaction. */
+async function readConfirmation(
+  anvil: Anvil,
+  txHash: Hash32,
+): Promise<{ absentees: readonly number[]; headers: readonly BlobHeader[] }> {
+  const { input } = (await anvil.rpc('eth_getTransactionByHash', [txHash])) as { input: Hex };
+  const { args } = decodeFunctionData({ abi: daEntranceAbi, data: input });
+  const [certificate, headers] = args as unknown as [
+    { absentees: number[] },
+    (Omit<BlobHeader, 'expiry' | 'account' | 'disperser'> & {
+      expiry: bigint;
+      account: string;
+      disperser: string;
+    })[],
+  ];
+  return {
+    absentees: certificate.absentees,
+    headers: headers.map((header) => ({
+      ...header,
+      expiry: Number(header.expiry),
+      account: parseAddress(header.account),
+      disperser: parseAddress(header.disperser),
+    })),
+  };
 }

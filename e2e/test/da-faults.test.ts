@@ -1,0 +1,194 @@
+/*
+ * Faults of the DA service: real nodes, disperser, chain and false members (a process of ours in front of real nodes), 31% of
+ * the weight misbehaving all the time. Blocks come every second, but where a test holds them to hold the disperser at a stage.
+ */
+import { type Hash32, seededRandom } from '@cairn/base';
+import { loadNodeKernels } from '@cairn/kernels/node';
+import { epochAt, epochStart } from '@cairn/quorum';
+import { DaNodeClient } from '@cairn/rpc/grpc';
+import { MemberPool, retrieveBlob } from '@cairn/sdk/da';
+import { waitFor } from '@cairn/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type DaNetwork, startDaNetwork } from '../src/da-network.ts';
+import { type BlobStatus, ZeroGClient } from '../src/zerog-client.ts';
+
+const HONEST = [300, 300, 250];
+const FALSE = [100, 100, 100, 80];
+const { kernels } = await loadNodeKernels();
+let network: DaNetwork;
+let client: ZeroGClient;
+/** Blobs that were accepted: each is charged once, whatever happened to it. */
+let accepted = 0;
+let seed = 1;
+
+const connect = (): void => {
+  client?.[Symbol.dispose]();
+  client = new ZeroGClient(String(network.disperser.ready.grpc));
+};
+const disperse = async (bytes = 100_000): Promise<{ id: Buffer; data: Uint8Array }> => {
+  const data = seededRandom(seed++).bytes(bytes);
+  const id = await client.disperse(data);
+  accepted++;
+  return { id, data };
+};
+const charged = async (): Promise<number> => {
+  const { number: toBlock } = await network.reader.head();
+  const events = await network.reader.events({ fromBlock: 0, toBlock });
+  return events.filter(({ kind }) => kind === 'charged').length;
+};
+const holdBlocks = () => network.anvil.rpc('evm_setIntervalMining', [0]);
+const goOn = () => network.anvil.rpc('evm_setIntervalMining', [1]);
+/** Blobs at node 0, which is honest. */
+const storedBlobs = async (): Promise<number> => {
+  using node = new DaNodeClient(String(network.nodes[0]!.ready.url));
+  return (await node.getStatus({ timeoutMs: 5000 })).storedBlobs;
+};
+/** Whether a certificate waits for its block. */
+const isSent = async (): Promise<boolean> => {
+  const pending = (await network.anvil.rpc('eth_getBlockByNumber', ['pending', true])) as {
+    transactions: { to: string | null }[];
+  };
+  return pending.transactions.some(({ to }) => to === network.reader.contracts.entrance);
+};
+const kill = () => network.disperser.stop('SIGKILL');
+const restart = async (): Promise<void> => {
+  await network.restartDisperser();
+  connect();
+};
+/** Reads a blob from the members, without a disperser; from one of them alone when `only` names its endpoint. */
+const read = async (status: BlobStatus, only?: string) => {
+  const { reader } = network;
+  const { storageRoot } = status.info.blobHeader!;
+  const { chainId } = await reader.parameters();
+  const commitment = `0x${storageRoot.toString('hex')}` as Hash32;
+  const header = await network.headerOf(commitment);
+  const epoch = (await reader.epoch(header.epoch))!;
+  const quorum = epoch.quorums[header.quorum]!;
+  const asked = quorum.members.filter(({ endpoint }) => !only || endpoint === only);
+  using members = new MemberPool();
+  return await retrieveBlob(
+    { members, kernels, entrance: { chainId, contract: reader.contracts.entrance } },
+    { epoch, quorum: { ...quorum, members: asked } },
+    header,
+  );
+};
+
+beforeAll(async () => {
+  network = await startDaNetwork(
+    [...HONEST, ...FALSE],
+    [],
+    [...HONEST.map(() => undefined), 'silent', 'slow', 'lies', 'missigns'],
+  );
+  connect();
+});
+afterAll(async () => {
+  client?.[Symbol.dispose]();
+  await network?.[Symbol.asyncDispose]();
+});
+
+describe('with a third of the weight silent, slow and lying', () => {
+  it('blobs are certified by the others without waiting for them, and read back; every liar is named', async () => {
+    const first = await disperse();
+    const second = await disperse(); // so that the liar has rows of another blob at hand
+    await client.until(first.id, 'CONFIRMED', 'FINALIZED');
+    const status = await client.until(second.id, 'FINALIZED');
+    const { payload, dropped } = await read(status);
+    expect(Buffer.from(payload).equals(second.data)).toBe(true);
+    const liar = await network.endpointOf(5);
+    for (const { endpoint, lied } of dropped) if (lied) expect(endpoint).toBe(liar);
+    // Changed rows, rows under another index, rows of another blob: none gets in, and each is called a lie.
+    const firstStatus = await client.until(first.id, 'FINALIZED');
+    for (const lie of [firstStatus, status, firstStatus])
+      await expect(read(lie, liar)).rejects.toMatchObject({
+        code: 'SDK_DA_LIES',
+        details: { dropped: [{ endpoint: liar, lied: true }] },
+      });
+    for (const { absentees } of await network.certificates())
+      expect(absentees.length).toBeGreaterThanOrEqual(3); // silent, slow, and the one that signs something else
+  });
+});
+
+describe('a disperser that is killed', () => {
+  it('right after it accepted goes on under the same id', async () => {
+    const { id, data } = await disperse();
+    await kill();
+    await restart();
+    const { info } = await client.until(id, 'FINALIZED');
+    expect((await client.retrieve(info.blobHeader)).equals(data)).toBe(true);
+  });
+
+  it('when the rows are stored and nothing is sent goes on, and pays once', async () => {
+    const before = await storedBlobs();
+    await holdBlocks();
+    const { id } = await disperse();
+    await waitFor(async () => (await storedBlobs()) > before, {
+      ...{ timeoutMs: 20_000, what: 'the rows to be stored' },
+    });
+    await kill();
+    await goOn();
+    await restart();
+    await client.until(id, 'FINALIZED');
+    expect(await charged()).toBe(accepted);
+  });
+
+  it('when its transaction is out finds the blob confirmed after the restart, with its proof', async () => {
+    await holdBlocks();
+    const before = await storedBlobs();
+    const { id, data } = await disperse();
+    await waitFor(async () => (await storedBlobs()) > before, {
+      ...{ timeoutMs: 20_000, what: 'the rows to be stored' },
+    });
+    await waitFor(
+      async () => {
+        if (await isSent()) return true;
+        await network.anvil.mine(1); // certificates go out in a block after their reference
+        return undefined;
+      },
+      { timeoutMs: 20_000, what: 'the certificate to be sent', intervalMs: 1500 },
+    );
+    await kill();
+    await goOn();
+    await waitFor(async () => (await charged()) === accepted, {
+      ...{ timeoutMs: 10_000, what: 'the block' },
+    });
+    await restart();
+    const { info } = await client.until(id, 'FINALIZED');
+    expect((await client.retrieve(info.blobHeader)).equals(data)).toBe(true);
+    expect(await charged()).toBe(accepted);
+  });
+
+  it('when the blob is confirmed makes it final after the restart', async () => {
+    const { id } = await disperse();
+    await client.until(id, 'CONFIRMED', 'FINALIZED');
+    await kill();
+    await restart();
+    await client.until(id, 'FINALIZED');
+    expect(await charged()).toBe(accepted);
+  });
+});
+
+it('an epoch may change in the middle of dispersals: all end final, in both epochs, each charged once', async () => {
+  const { reader } = network;
+  const schedule = await reader.parameters();
+  const next = epochAt(schedule, (await reader.head()).number)! + 1;
+  const turn = epochStart(schedule, next);
+  await waitFor(async () => (await reader.head()).number >= turn - 3, {
+    ...{ timeoutMs: 40_000, what: 'the end of the epoch' },
+  });
+  const ids: Buffer[] = [];
+  while ((await reader.head()).number < turn + 2) ids.push((await disperse(5000)).id);
+  const epochs = new Set<string>();
+  for (const id of ids) epochs.add((await client.until(id, 'FINALIZED')).info.blobHeader!.epoch);
+  expect([...epochs].sort()).toEqual([String(next - 1), String(next)]);
+  expect(await charged()).toBe(accepted);
+});
+
+it('a confirmation that a reorg takes is made again', async () => {
+  const { id } = await disperse();
+  const before = (await network.reader.head()).number;
+  await client.until(id, 'CONFIRMED');
+  const depth = (await network.reader.head()).number - before;
+  await network.anvil.rpc('anvil_reorg', [depth, []]);
+  await client.until(id, 'FINALIZED');
+  expect(await charged()).toBe(accepted);
+});
