@@ -8,10 +8,12 @@
 import { type Hash32, hexToBytes } from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
 import { BYTES_PER_SEAL, SECTORS_PER_SEAL } from '@cairn/protocol';
-import { BYTES_PER_WORD } from './constants.ts';
 import { refusal } from './errors.ts';
 import type { SealContext } from './types.ts';
 import { keccak, u256 } from './words.ts';
+
+/** Miner id, context digest, sector. */
+const BYTES_PER_KEY = 96;
 
 /** Who seals what: the key of the first seal of a run. Seals follow each other in the flow. */
 export type SealKey = {
@@ -26,26 +28,26 @@ export function firstMask(key: SealKey): Uint8Array {
   return keccak(hexToBytes(key.minerId), hexToBytes(key.contextDigest), u256(key.startSector));
 }
 
-function masksOf(key: SealKey, count: number): Uint8Array {
-  const masks = new Uint8Array(BYTES_PER_WORD * count);
-  const input = new Uint8Array(96);
-  input.set(hexToBytes(key.minerId));
-  input.set(hexToBytes(key.contextDigest), 32);
+/** First masks of a run of seals, hashed side by side: one by one they would take as long as native code seals. */
+function masksOf(kernels: Kernels, key: SealKey, count: number): Uint8Array {
+  const keys = new Uint8Array(BYTES_PER_KEY * count);
+  const [minerId, contextDigest] = [hexToBytes(key.minerId), hexToBytes(key.contextDigest)];
   for (let i = 0; i < count; i++) {
-    input.set(u256(key.startSector + i * SECTORS_PER_SEAL), 64);
-    masks.set(keccak(input), BYTES_PER_WORD * i);
+    keys.set(minerId, BYTES_PER_KEY * i);
+    keys.set(contextDigest, BYTES_PER_KEY * i + 32);
+    keys.set(u256(key.startSector + i * SECTORS_PER_SEAL), BYTES_PER_KEY * i + 64);
   }
-  return masks;
+  return kernels.keccak256Many(keys, BYTES_PER_KEY);
 }
 
 /** Seals a run of whole seals under one context, in place. */
 export function sealInPlace(kernels: Kernels, data: Uint8Array, key: SealKey): void {
-  kernels.mining.seal(data, masksOf(key, data.length / BYTES_PER_SEAL), data);
+  kernels.mining.seal(data, masksOf(kernels, key, data.length / BYTES_PER_SEAL), data);
 }
 
 /** Undoes `sealInPlace`. */
 export function unsealInPlace(kernels: Kernels, data: Uint8Array, key: SealKey): void {
-  kernels.mining.unseal(data, masksOf(key, data.length / BYTES_PER_SEAL), data);
+  kernels.mining.unseal(data, masksOf(kernels, key, data.length / BYTES_PER_SEAL), data);
 }
 
 /**
