@@ -12,6 +12,7 @@ const ENTRIES = {
   start: 'apps/devnet/src/start.ts',
   test: 'scripts/test.ts',
   bench: 'benchmarks/src/main.ts',
+  experiment: 'benchmarks/src/experiment.ts',
   soak: 'scripts/soak.ts',
   cairn: 'apps/cli/src/main.ts',
 };

@@ -15,6 +15,7 @@ const SUITES: Record<string, () => Promise<{ suite: Suite }>> = {
   galois: () => import('./galois.ts'),
   kernels: () => import('./kernels.ts'),
   kv: () => import('./kv.ts'),
+  pora: () => import('./pora.ts'),
   merkle: () => import('./merkle.ts'),
   sync: () => import('./sync.ts'),
   transfer: () => import('./transfer.ts'),

@@ -77,3 +77,12 @@ export function suiteText(name: string, result: SuiteResult): string {
   parts.push(...result.notes.map((note) => `* ${note}`));
   return parts.join('\n\n').replace(/\n\n\*/g, '\n*');
 }
+
+/** A Markdown table. */
+export function markdownTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
