@@ -88,20 +88,28 @@ export async function startNetwork(
   if (isBroughtUp) await setBlockTime(chain.rpcUrl, DEVNET.blockTimeMs);
 
   const services: Supervised[] = [];
+  /** The first process of each kind: the others wait for it, and find its compiled code in the cache. */
+  const firsts = new Map<string, Promise<unknown>>();
   /** Starts a service; `onReady` takes its first line now and whenever it is started again. */
   const launch = async (
     child: ChildOptions,
     onReady: (line: unknown) => void,
   ): Promise<Supervised> => {
-    const service = await Supervised.start(child, {
-      isRestarted: options.restart,
-      say: deps.say,
-      onExit: deps.onExit,
-      onReady(line) {
-        onReady(JSON.parse(line));
-        if (file) writeDescriptor(dir, file);
-      },
-    });
+    const before = firsts.get(child.kind);
+    const starting = (async () => {
+      await before?.catch(() => {}); // whoever started it says so
+      return Supervised.start(child, {
+        isRestarted: options.restart,
+        say: deps.say,
+        onExit: deps.onExit,
+        onReady(line) {
+          onReady(JSON.parse(line));
+          if (file) writeDescriptor(dir, file);
+        },
+      });
+    })();
+    if (!firsts.has(child.kind)) firsts.set(child.kind, starting);
+    const service = await starting;
     services.push(stack.use(service));
     return service;
   };

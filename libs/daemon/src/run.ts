@@ -2,6 +2,7 @@
  * The life of a process that serves until it is told to end: read settings, start, say so, wait for a signal, stop in order
  * but not for ever, exit with a code that means something (architecture section 6).
  */
+import { flushCompileCache } from 'node:module';
 import { CodedError, errorMessage, isCodedError, type Logger } from '@cairn/base';
 import { formatConfig, loadConfig } from '@cairn/config';
 import { EXIT_CODES } from '@cairn/protocol';
@@ -67,6 +68,8 @@ export async function runDaemon<S extends z.ZodObject<typeof daemonSettings>, R 
       throw error;
     });
     if (readyJson) console.log(JSON.stringify({ ...options.ready(running), pid: process.pid }));
+    // Others of the same kind that start after this one need not compile again; without a cache folder nothing happens.
+    flushCompileCache();
     const reason = await Promise.race([
       running.ended ?? new Promise<never>(() => {}),
       aborted(signal),

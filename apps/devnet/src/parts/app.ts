@@ -12,6 +12,7 @@ export function appProcess(
   const { name, logDir } = options;
   return {
     name,
+    kind: app,
     command: process.execPath,
     args: [
       '--max-semi-space-size=4',

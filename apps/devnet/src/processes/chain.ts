@@ -37,6 +37,7 @@ export async function startChain(options: {
 }): Promise<ChainProcess> {
   const child = await Child.start({
     name: 'chain',
+    kind: 'anvil',
     command: 'sh',
     args: [
       '-c',

@@ -6,10 +6,13 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { CodedError, withTimeout } from '@cairn/base';
 
 export type ChildOptions = {
   name: string;
+  /** Processes that run the same code. */
+  kind: string;
   command: string;
   args: readonly string[];
   logDir: string;
@@ -18,6 +21,10 @@ export type ChildOptions = {
 };
 
 const STOP_GRACE_MS = 8000;
+/** Where `npm start` keeps compiled code too (scripts/bootstrap.cjs). */
+const COMPILE_CACHE = fileURLToPath(
+  new URL('../../../../node_modules/.cache/compile', import.meta.url),
+);
 
 export class Child {
   readonly name: string;
@@ -40,7 +47,13 @@ export class Child {
     const log = openSync(logFile, 'a');
     const child = spawn(options.command, [...options.args], {
       stdio: ['pipe', 'pipe', log],
-      env: { ...process.env, NODE_NO_WARNINGS: '1' },
+      env: {
+        ...process.env,
+        NODE_NO_WARNINGS: '1',
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? COMPILE_CACHE,
+        // Each arena keeps what its thread once needed, and a process has a dozen threads.
+        MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '2',
+      },
     });
     closeSync(log);
     child.stdin?.on('error', () => {}); // the process may be gone before the pipe closes
