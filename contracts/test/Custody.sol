@@ -11,18 +11,17 @@ import {vm} from "./Vm.sol";
 
 /// A file of 4096 known sectors in a real flow, a provider with stake behind its receipts, and receipts of it.
 /// @dev The file lies at sector 4096: the left half of the flow's tree is the placeholder and zeros, the right half the file.
+/// `vault` is not the miners' but one whose only service is the custody contract.
 abstract contract Custody is Storage {
     uint256 internal constant HEIGHT = 12;
     uint256 internal constant SECTORS = 4096;
     uint256 internal constant SLASH = 0.001 ether;
     uint256 internal constant MIN_BOND = 0.001 ether;
     uint256 internal constant MARGIN = 60;
-    uint256 internal constant UNBONDING = 900;
     uint256 internal constant SIGNER_KEY = 0x51;
     address internal constant PROVIDER = address(0x9807);
     address internal constant CHALLENGER = address(0xC4A);
 
-    StakeVault internal vault;
     StorageCustody internal custody;
     bytes32[] internal nodes; // of the file: the root at 1, leaves from SECTORS on
     bytes32 internal leftHalf;

@@ -153,6 +153,20 @@ contract DAChallengesTest is Da {
         challenges.answer(opened, proofFor(index));
     }
 
+    /// [rotation that escapes challenges] The epoch's member entry names its record: a new key changes nothing of what the old one
+    /// signed.
+    function test_a_new_key_does_not_escape_what_the_old_one_signed() public {
+        address operator = registry.memberOf(1, 0, 2).operator;
+        registerKey(operator, 777);
+        (uint32 start,) = positionOf(2);
+        uint256 stake = vault.stakeOf(operator);
+        IDAChallenges.Challenge memory opened = open(2, start);
+        assertTrue(opened.operator == operator, "still answers for it");
+        roll(opened.deadline + 1);
+        challenges.fail(opened);
+        assertTrue(vault.stakeOf(operator) < stake, "slashed");
+    }
+
     function test_an_unanswered_challenge_slashes_jails_and_forfeits() public {
         (uint32 start,) = positionOf(1); // 700 of 3000
         IDAChallenges.Challenge memory opened = open(1, start);
