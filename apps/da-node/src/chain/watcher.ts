@@ -100,6 +100,7 @@ export class Watcher {
     const challenge = this.#open.get(id);
     if (!challenge) return;
     this.#open.delete(id);
+    this.#complained.delete(id);
     this.#closed.set(id, { challenge, block });
   }
 
@@ -119,7 +120,6 @@ export class Watcher {
       const { id, blobKey } = challenge;
       try {
         this.#close(id, await this.#answer(challenge, signal));
-        this.#complained.delete(id);
       } catch (error) {
         signal.throwIfAborted();
         if (this.#complained.has(id)) return;
