@@ -194,7 +194,10 @@ export async function startStorageNode(
   );
   if (config.p2p) {
     peers = await createPeerParts(
-      { database, files, ingest, reader: serve, hashPool, kernels, metrics, log },
+      {
+        ...{ database, files, ingest, reader: serve, hashPool, kernels, metrics, log },
+        httpPort: () => (isRpcForPeers(config) ? Number(new URL(server.url).port) : 0),
+      },
       config,
       network,
       VERSION,
@@ -373,6 +376,11 @@ function bindShard(database: NodeDatabase, shard: string): void {
       hint: 'start with the shard of the folder, or with an empty folder',
     });
   }
+}
+
+/** Whether who reaches us as a peer reaches our RPC at the same address too. */
+function isRpcForPeers({ rpcHost, p2pHost }: NodeConfig): boolean {
+  return rpcHost === p2pHost || rpcHost === '0.0.0.0' || rpcHost === '::';
 }
 
 /** Room that an ordinary user has on the disk of a folder. */

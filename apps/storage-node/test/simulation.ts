@@ -100,7 +100,7 @@ export class Simulation {
     const peers = new PeerService(
       {
         network,
-        source: new NodeFileSource({ database, files, reader, kernels }),
+        source: new NodeFileSource({ database, files, reader, kernels, httpPort: () => 0 }),
         clock,
         random,
         log,

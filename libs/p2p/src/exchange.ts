@@ -149,6 +149,21 @@ export class Exchange {
     );
   }
 
+  /** Runs a request that travels another way as one of this peer's: it counts as in flight, and its time as the peer's. */
+  async alongside<T>(peer: PeerId, run: () => Promise<T | undefined>): Promise<T | undefined> {
+    const { book, clock } = this.#deps;
+    const started = clock.monotonic();
+    book.began(peer);
+    let took: number | undefined;
+    try {
+      const result = await run();
+      if (result !== undefined) took = clock.monotonic() - started;
+      return result;
+    } finally {
+      book.ended(peer, took);
+    }
+  }
+
   /** Pieces with siblings, unverified, in the order of the request. */
   pieces(
     peer: PeerId,
@@ -182,6 +197,7 @@ export class Exchange {
       network: this.#options.identity,
       shard: source.shard(),
       nextTxSeq: source.nextTxSeq(),
+      httpPort: source.httpPort?.() ?? 0,
     };
   }
 

@@ -7,7 +7,7 @@ import type { ProtocolSpec } from './network.ts';
 /** Every request protocol with its bounds. */
 export const PROTOCOLS = {
   status: {
-    name: '/cairn/status/1',
+    name: '/cairn/status/2',
     requestBytesMax: STATUS_BYTES,
     answerBytesMax: STATUS_BYTES,
     inFlightPerPeerMax: 2,

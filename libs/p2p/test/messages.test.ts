@@ -27,10 +27,11 @@ const root = `0x${'ab'.repeat(32)}` as DataRoot;
 const flat = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts));
 
 const status = {
-  version: 1,
+  version: 2,
   network: { chainId: 31_337, flowAddress: `0x${'12'.repeat(20)}` as never },
   shard: { shardId: 3, numShard: 8 },
   nextTxSeq: 2 ** 40 + 7,
+  httpPort: 5678,
 };
 const fileMessage = { seconds: 1_800_000_000, txSeq: 9, root, shard: { shardId: 0, numShard: 1 } };
 const announce = {

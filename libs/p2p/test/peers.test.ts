@@ -13,7 +13,13 @@ import {
 
 const GIB = 1024 ** 3;
 const peer = 'peer' as PeerId;
-const status = { version: 1, network: {}, shard: { shardId: 0, numShard: 1 }, nextTxSeq: 0 };
+const status = {
+  version: 2,
+  network: {},
+  shard: { shardId: 0, numShard: 1 },
+  nextTxSeq: 0,
+  httpPort: 0,
+};
 const connect = (book: PeerBook, name = peer): void => {
   book.connected({ peer: name, direction: 'inbound', address: '/ip4/1.2.3.4/tcp/1' });
   book.handshaken(name, status as never);

@@ -83,7 +83,13 @@ export interface NodeClient {
   /** Frames of segments index, index + stride, … (`count` of them); data and siblings are views of the answer. */
   downloadFrames(
     txSeq: number,
-    range: { index: number; count: number; stride?: number | undefined },
+    range: {
+      index: number;
+      count: number;
+      stride?: number | undefined;
+      /** The file that must be there; another at this place counts as absent. */
+      root?: string | undefined;
+    },
     options?: CallOptions,
   ): Promise<SegmentFrame[]>;
 }
@@ -213,10 +219,11 @@ export function createNodeClient(url: string, clientOptions: NodeClientOptions =
       if (!parsed.success) throw badResponse(base, 'upload', 'no count of accepted segments');
       return parsed.data.accepted;
     },
-    async downloadFrames(txSeq, { index, count, stride = 1 }, options = {}) {
+    async downloadFrames(txSeq, { index, count, stride = 1, root }, options = {}) {
+      const only = root === undefined ? '' : `&root=${root}`;
       const frames = decodeFrames(
         await http(
-          `${segmentsPath(txSeq)}/${index}?count=${count}&stride=${stride}`,
+          `${segmentsPath(txSeq)}/${index}?count=${count}&stride=${stride}${only}`,
           undefined,
           options,
         ),

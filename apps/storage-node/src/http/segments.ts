@@ -11,6 +11,7 @@ import {
 import { invalidParams } from '@cairn/rpc';
 import { type HttpRoute, sendJson } from '@cairn/rpc/node';
 import type { Ingest } from '../ingest/ingest.ts';
+import { parseRoot } from '../rpc/params.ts';
 import type { Reader } from '../serve/reader.ts';
 import { BodyBuffers } from './body-buffers.ts';
 
@@ -86,7 +87,10 @@ export function segmentRoutes(deps: SegmentRoutesDeps): HttpRoute[] {
         if (count < 1 || count > SEGMENTS_PER_CALL_MAX)
           throw invalidParams('count', `expected 1 to ${SEGMENTS_PER_CALL_MAX}`);
         if (stride < 1) throw invalidParams('stride', 'expected at least 1');
-        const file = deps.reader.file(Number(request.params[0]), true);
+        const root = request.url.searchParams.get('root');
+        const found = deps.reader.file(Number(request.params[0]), true);
+        // Who follows another fork may mean another file.
+        const file = root === null || parseRoot(root) === found?.root ? found : undefined;
         const first = Number(request.params[1]);
         const frames =
           file &&

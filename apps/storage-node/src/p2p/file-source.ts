@@ -20,6 +20,7 @@ export type NodeFileSourceDeps = {
   files: Files;
   reader: Reader;
   kernels: Kernels;
+  httpPort: () => number;
 };
 
 /** Serves peers what is stored here, finalized or not: every stored segment was verified when it came. */
@@ -32,6 +33,10 @@ export class NodeFileSource implements FileSource {
 
   shard(): ShardConfig {
     return this.#deps.files.shard;
+  }
+
+  httpPort(): number {
+    return this.#deps.httpPort();
   }
 
   nextTxSeq(): number {

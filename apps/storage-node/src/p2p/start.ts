@@ -2,6 +2,7 @@
 import { type Logger, systemClock, systemRandom } from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
 import type { HashPool } from '@cairn/kernels/node';
+import { createHttpTransport } from '@cairn/rpc/node';
 import type { NodeConfig } from '../config.ts';
 import type { Files } from '../ingest/files.ts';
 import type { Ingest } from '../ingest/ingest.ts';
@@ -11,6 +12,7 @@ import type { SyncControl } from '../rpc/admin.ts';
 import type { Reader } from '../serve/reader.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
 import type { StoredSubmission } from '../store/submission-table.ts';
+import { BulkRoutes } from '../sync/bulk.ts';
 import { Holders } from '../sync/holders.ts';
 import { SYNC_DEFAULTS, SyncService } from '../sync/sync-service.ts';
 import { NodeFileSource } from './file-source.ts';
@@ -26,6 +28,8 @@ export type PeerPartsDeps = {
   kernels: Kernels;
   metrics: NodeMetrics;
   log: Logger;
+  /** Port of our binary route for peers; 0 while there is none that they can reach. */
+  httpPort: () => number;
 };
 export type PeerParts = {
   peerId: string;
@@ -50,7 +54,7 @@ export async function createPeerParts(
   const log = deps.log.child({ component: 'p2p' });
   const { service, network } = await createPeers(
     {
-      source: new NodeFileSource({ database, files, reader, kernels }),
+      source: new NodeFileSource({ database, files, reader, kernels, httpPort: deps.httpPort }),
       log,
       onServed: (bytes) => metrics.servedBytes.add({}, bytes),
       onCutOff: () => metrics.peersCutOff.add({}),
@@ -60,8 +64,14 @@ export async function createPeerParts(
     version,
   );
   const holders = new Holders({ peers: service, clock: systemClock, log });
+  const transport = createHttpTransport({ sockets: BULK_SOCKETS });
+  const bulk = new BulkRoutes(
+    { transport, clock: systemClock },
+    { allowPrivate: config.allowPrivateAddresses, timeoutMs: BULK_TIMEOUT_MS },
+  );
   const sync = new SyncService(
     {
+      bulk,
       database,
       files,
       ingest,
@@ -115,9 +125,13 @@ export async function createPeerParts(
       await sync.stop();
       await Promise.all(announcing);
       await service.stop();
+      transport.close();
     },
   };
 }
 
+/** Connections to the binary route of one host. */
+const BULK_SOCKETS = 8;
+const BULK_TIMEOUT_MS = 15_000;
 /** Announcements on their way; a burst above this is not told one by one, peers ask what we have anyway. */
 const ANNOUNCING_MAX = 64;

@@ -11,6 +11,7 @@ import {
   CodedError,
   errorMessage,
   isAbortError,
+  isCodedError,
   type Logger,
   Loop,
   type RandomSource,
@@ -24,6 +25,7 @@ import type { Files } from '../ingest/files.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
 import { STATE, type StoredSubmission } from '../store/submission-table.ts';
+import type { BulkRoutes } from './bulk.ts';
 import { checkFrames } from './check.ts';
 import type { Holders } from './holders.ts';
 import { fetchSegments } from './segment-fetch.ts';
@@ -34,6 +36,8 @@ export type SyncServiceDeps = {
   files: Files;
   ingest: Ingest;
   peers: PeerService;
+  /** Faster way for bulk bytes, where a peer has one. */
+  bulk?: BulkRoutes | undefined;
   holders: Holders;
   hashPool: HashPool;
   kernels: Kernels;
@@ -283,7 +287,7 @@ export class SyncService {
   }
 
   async #fetch(task: SyncTask): Promise<void> {
-    const { clock, peers, holders, files, ingest, hashPool, kernels } = this.#deps;
+    const { clock, peers, holders, files, ingest, hashPool, kernels, bulk } = this.#deps;
     const { file } = task;
     const { signal } = task.abort;
     await this.#findHolders(task);
@@ -305,13 +309,25 @@ export class SyncService {
         ask: async (peer, indexes, within) => {
           await this.#rate.take(indexes.length * BYTES_PER_SEGMENT, within);
           if (!this.#isOpen(file)) throw noLongerOpen(file);
-          return peers.exchange.segments(
-            peer,
-            { txSeq: file.seq, root: file.root, indexes },
-            { signal: within },
-          );
+          const request = { txSeq: file.seq, root: file.root, indexes };
+          const known = peers.book.get(peer);
+          const frames =
+            bulk && known
+              ? await peers.exchange.alongside(peer, () => bulk.segments(known, request, within))
+              : undefined;
+          return frames ?? peers.exchange.segments(peer, request, { signal: within });
         },
-        check: (frames, within) => checkFrames({ kernels, hashPool }, file, frames, within),
+        check: (frames, within) =>
+          checkFrames({ kernels, hashPool }, file, frames, within).catch((error: unknown) => {
+            if (!isCodedError(error) || error.kind !== 'invalid' || !bulk?.refused(frames))
+              throw error;
+            throw new CodedError({
+              code: 'SYNC_BULK_ROUTE',
+              kind: 'unavailable',
+              message: 'the HTTP route of a peer gave other bytes; it is asked over libp2p',
+              cause: error,
+            });
+          }),
         store: async (checked) => {
           await ingest.store(file, checked);
           this.#deps.onFetched?.(checked.reduce((sum, { data }) => sum + data.length, 0));

@@ -8,6 +8,8 @@ import type { SegmentsRequest } from '../messages/segments.ts';
 export interface FileSource {
   shard(): ShardConfig;
   nextTxSeq(): number;
+  /** Port of the binary HTTP route that peers may use; none without. */
+  httpPort?(): number;
   /** Bit i is set when submission fromSeq + i is finalized here. */
   finalized(request: HaveRequest): Uint8Array;
   isFinalized(file: FileName): boolean;
