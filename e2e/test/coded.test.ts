@@ -1,39 +1,126 @@
-// Erasure-coded files over real nodes: read with half of them gone, rebuilt on fresh ones.
-import { BytesSink, bytesSource } from '@cairn/sdk';
-import { patternBytes } from '@cairn/testkit';
+// Erasure-coded files over real nodes that know each other: read with half of them killed, rebuilt on fresh ones.
+import { join } from 'node:path';
+import { createNodeClient, rpcCall } from '@cairn/rpc';
+import { BytesSink, bytesSource, createStorageClient, type StorageClient } from '@cairn/sdk';
+import {
+  patternBytes,
+  peerFlags,
+  startStorageNode,
+  startTestChain,
+  type TestChain,
+  type TestProcess,
+  temporaryFolder,
+  waitFor,
+} from '@cairn/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startNetwork, type TestNetwork } from '../src/network.ts';
 
 const MIB = 1024 * 1024;
 const SHARDS = 8;
+const SIZE = Number(process.env.CAIRN_CODED_MIB ?? 16) * MIB + 12_345;
+
+type Node = { process: TestProcess; url: string; adminUrl: string; address: string };
 
 describe('a coded file on eight nodes of one shard each', () => {
-  const bytes = patternBytes(16 * MIB + 12_345, 500);
-  let network: TestNetwork;
+  const bytes = patternBytes(SIZE, 500);
+  const stack = new AsyncDisposableStack();
+  const nodes: Node[] = [];
+  let chain: TestChain;
+  let folder: string;
   let root: string;
-  beforeAll(async () => {
-    network = await startNetwork(Array.from({ length: SHARDS }, (_, id) => [id, SHARDS] as const));
-    const client = await network.client();
-    const stored = await client.uploadStream(bytesSource(bytes), { code: 32 });
-    root = stored.parts[0]!.root;
-    expect(stored.parts[0]!.parity).toMatchObject({ code: 32, size: 24 * MIB });
-  });
-  afterAll(() => network?.[Symbol.asyncDispose]());
+  let seqs: number[];
 
-  const read = async (ids: readonly number[], range?: { start: number; end: number }) => {
-    const client = await network.client(ids.map((id) => network.nodes[id]!.url));
-    const { start, end } = range ?? { start: 0, end: bytes.length };
-    const sink = new BytesSink(end - start, start);
-    const result = await client.download(root, sink, range ? { range } : {});
-    expect(Buffer.from(bytes.subarray(start, end)).equals(sink.bytes)).toBe(true);
+  async function start(shardId: number, name: string, boot: readonly Node[]): Promise<Node> {
+    const process = await startStorageNode(chain, join(folder, name), [
+      ...peerFlags(boot.map(({ address }) => address)),
+      ...['--shard', `${shardId}/${SHARDS}`],
+      ...['--repair-delay-seconds', '1', '--hash-threads', '1'],
+    ]);
+    stack.defer(() => process.stop('SIGKILL'));
+    const { url, adminUrl, p2pAddresses } = process.ready;
+    const [address] = p2pAddresses as string[];
+    return { process, url: String(url), adminUrl: String(adminUrl), address: address! };
+  }
+  const clientOf = (some: readonly Node[]): Promise<StorageClient> =>
+    createStorageClient({
+      rpcUrl: chain.rpcUrl,
+      privateKey: chain.accounts[1]!.privateKey,
+      nodeUrls: some.map(({ url }) => url),
+    });
+  async function read(some: readonly Node[], range?: { start: number; end: number }) {
+    const { start: from, end } = range ?? { start: 0, end: bytes.length };
+    const sink = new BytesSink(end - from, from);
+    const result = await (await clientOf(some)).download(root, sink, { range });
+    expect(Buffer.from(bytes.subarray(from, end)).equals(sink.bytes)).toBe(true);
     return result;
+  }
+  const isWhole = async ({ url }: Node): Promise<boolean> => {
+    const client = createNodeClient(url);
+    const infos = await Promise.all(seqs.map((seq) => client.getFileInfoByTxSeq(seq)));
+    return infos.every((info) => info?.finalized);
   };
+  async function metric({ adminUrl }: Node, name: string): Promise<number> {
+    const values = await rpcCall<Record<string, string>>(adminUrl, 'admin_getMetrics', [name]);
+    return Object.values(values).reduce((sum, value) => sum + Number(value.split(' ').at(-1)), 0);
+  }
 
-  it.each([[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[0, 2, 4, 6]], [[1, 2, 4, 7]]])(
+  beforeAll(async () => {
+    chain = stack.use(await startTestChain());
+    folder = stack.use(await temporaryFolder('cairn-coded-')).path;
+    for (let id = 0; id < SHARDS; id++)
+      nodes.push(await start(id, `node-${id}`, nodes.slice(0, 2)));
+    const client = await clientOf(nodes);
+    const { parts } = await client.uploadStream(bytesSource(bytes), { code: 32 });
+    const [stored] = parts;
+    root = stored!.root;
+    seqs = [stored!.txSeq, stored!.parity!.txSeq];
+    expect(seqs[1]).toBe(seqs[0]! + 1);
+  });
+  afterAll(() => stack.disposeAsync());
+
+  it.each([[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[1, 2, 4, 7]]])(
     'reads back from nodes %j alone',
     async (ids) => {
-      const result = await read(ids);
+      const result = await read(ids.map((id) => nodes[id]!));
       expect(result.rebuiltSegments).toBeGreaterThan(20);
     },
   );
+
+  it('a range of it reads only what it needs', async () => {
+    const range = { start: 5 * MIB + 1, end: 6 * MIB };
+    const result = await read(
+      [0, 3, 5, 6].map((id) => nodes[id]!),
+      range,
+    );
+    expect(result.bytes).toBe(range.end - range.start);
+    expect(result.rebuiltSegments).toBeLessThanOrEqual(4);
+  });
+
+  it('three of eight are too few, and are said to be', async () => {
+    const failing = read([0, 1, 2].map((id) => nodes[id]!));
+    await expect(failing).rejects.toMatchObject({ code: 'SDK_UNAVAILABLE' });
+  });
+
+  it('is rebuilt on four fresh nodes when four are gone, one of them killed in the middle of it', async () => {
+    const left = nodes.slice(0, 4);
+    for (const { process } of nodes.slice(4)) await process.stop('SIGKILL');
+    const fresh: Node[] = [];
+    for (const id of [4, 5, 6, 7]) fresh.push(await start(id, `fresh-${id}`, left));
+    const [victim] = fresh as [Node];
+    await waitFor(
+      async () => (await metric(victim, 'storage_node_repair_rebuilt_segments_total')) > 0,
+      {
+        timeoutMs: 60_000,
+        what: 'the first segments rebuilt',
+      },
+    );
+    await victim.process.stop('SIGKILL');
+    fresh[0] = await start(4, 'fresh-4', left);
+    for (const node of fresh)
+      await waitFor(() => isWhole(node), { timeoutMs: 90_000, what: `${node.url} whole` });
+    // Now what was rebuilt is all there is: the fresh nodes serve it as their own, and with proofs.
+    for (const { process } of left) await process.stop('SIGKILL');
+    const result = await read(fresh);
+    expect(result.rebuiltSegments).toBeGreaterThan(20);
+    expect(result.dropped).toEqual([]);
+  });
 });

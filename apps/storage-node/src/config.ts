@@ -136,6 +136,30 @@ export const nodeConfigSchema = z.object({
     .min(1024 * 1024)
     .default(256 * 1024 * 1024)
     .describe('bytes fetched from peers a second'),
+  repair: z
+    .boolean()
+    .default(true)
+    .describe('rebuild segments of coded files that no peer has any more'),
+  repairDelaySeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(60)
+    .describe('how long copying from peers may gain nothing before a coded file is rebuilt'),
+  repairLazySeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(2_592_000)
+    .default(21_600)
+    .describe('the same while more than 22 of 32 (19 of 24) fragments of a stripe are left'),
+  repairBytesPerSecond: z
+    .number()
+    .int()
+    .min(1024 * 1024)
+    .default(64 * 1024 * 1024)
+    .describe('bytes read from peers a second to rebuild'),
   serveBytesPerSecond: z
     .number()
     .int()

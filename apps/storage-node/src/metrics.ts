@@ -33,6 +33,15 @@ export function createNodeMetrics() {
     ),
     syncBytes: metrics.counter('sync_fetched_bytes_total', 'Segment bytes fetched from peers'),
     syncFiles: metrics.counter('sync_files_total', 'Files that sync ended with', ['outcome']),
+    repairBytes: metrics.counter(
+      'repair_read_bytes_total',
+      'Segment bytes read from peers to rebuild',
+    ),
+    repairSegments: metrics.counter(
+      'repair_rebuilt_segments_total',
+      'Segments rebuilt with parity',
+    ),
+    repairFailures: metrics.counter('repair_failures_total', 'Repairs that could not finish'),
     servedBytes: metrics.counter('p2p_served_bytes_total', 'Bytes of files sent to peers'),
     peersCutOff: metrics.counter('p2p_cut_off_total', 'Peers that were cut off'),
     scrubBytes: metrics.counter('scrub_checked_bytes_total', 'Stored bytes checked against roots'),

@@ -1,5 +1,5 @@
 // Storage nodes without processes: real database, store, ingest, sync and scrub over a simulated network, clock and disk.
-import { type Hash32, parseHash32, seededRandom, silentLogger } from '@cairn/base';
+import { type Hash32, type Hex, parseHash32, seededRandom, silentLogger } from '@cairn/base';
 import type { Submission } from '@cairn/chain';
 import { type Kernels, loadKernels } from '@cairn/kernels';
 import type { HashPool } from '@cairn/kernels/node';
@@ -12,6 +12,7 @@ import { Files } from '../src/ingest/files.ts';
 import { Ingest } from '../src/ingest/ingest.ts';
 import { MemoryPool } from '../src/ingest/memory-pool.ts';
 import { NodeFileSource } from '../src/p2p/file-source.ts';
+import { Repairer, type RepairerOptions } from '../src/repair/repairer.ts';
 import { Healer } from '../src/scrub/healer.ts';
 import { Scrubber } from '../src/scrub/scrubber.ts';
 import { Reader } from '../src/serve/reader.ts';
@@ -35,6 +36,15 @@ const hashPool: HashPool = {
   [Symbol.asyncDispose]: async () => {},
 };
 
+/** Settings of the nodes' repair. */
+export const REPAIR: RepairerOptions = {
+  delayMs: 10_000,
+  turnMs: 60_000,
+  lazyMs: 600_000,
+  intervalMs: 1000,
+  bytesPerSecond: 64 * 1024 * 1024,
+};
+
 export type SimulatedNode = {
   name: string;
   network: MemoryNetwork;
@@ -47,6 +57,9 @@ export type SimulatedNode = {
   scrubber: Scrubber;
   healer: Healer;
   sync: SyncService;
+  repairer: Repairer;
+  /** Bytes read from peers to rebuild, and segments rebuilt. */
+  repaired: { bytes: number; segments: number; failures: number };
   /** Stores the whole file, as if a client had uploaded it. */
   upload(file: TestFile, seq: number): Promise<void>;
   isFinalized(seq: number): boolean;
@@ -59,7 +72,7 @@ export class Simulation {
   readonly hub: MemoryHub;
   readonly #seed: number;
   readonly #nodes: SimulatedNode[] = [];
-  readonly #log: TestFile[] = [];
+  readonly #log: { file: TestFile; tags: Hex }[] = [];
 
   constructor(seed: number, faults: ConstructorParameters<typeof MemoryHub>[2] = {}) {
     this.#seed = seed;
@@ -67,9 +80,9 @@ export class Simulation {
   }
 
   /** Puts a file in the log of every node, those that come later too. */
-  submit(file: TestFile): number {
-    for (const node of this.#nodes) place(node.database, file);
-    return this.#log.push(file) - 1;
+  submit(file: TestFile, tags: Hex = '0x'): number {
+    for (const node of this.#nodes) place(node.database, file, tags);
+    return this.#log.push({ file, tags }) - 1;
   }
 
   async node(shard: ShardConfig, dir: string): Promise<SimulatedNode> {
@@ -116,13 +129,39 @@ export class Simulation {
       { database, files, ingest, peers, holders, hashPool, kernels, clock, random, log },
       { ...SYNC_DEFAULTS, filesMax: 4, bytesPerSecond: 64 * 1024 * 1024 },
     );
+    const repaired = { bytes: 0, segments: 0, failures: 0 };
+    const repairer = new Repairer(
+      {
+        database,
+        files,
+        ingest,
+        reader,
+        peers,
+        holders,
+        hashPool,
+        kernels,
+        clock,
+        log,
+        onRead: (bytes) => {
+          repaired.bytes += bytes;
+        },
+        onRebuilt: (count) => {
+          repaired.segments += count;
+        },
+        onFailed: () => {
+          repaired.failures++;
+        },
+      },
+      REPAIR,
+    );
     const scrubber = new Scrubber(
       { database, segments, files, healer, hashPool, kernels, clock, log },
       { bytesPerSecond: 4 * 1024 * 1024, passPauseMs: 60_000 },
     );
-    for (const file of this.#log) place(database, file);
+    for (const { file, tags } of this.#log) place(database, file, tags);
     await peers.start();
     sync.start();
+    repairer.start();
     const node: SimulatedNode = {
       name,
       network,
@@ -135,6 +174,8 @@ export class Simulation {
       scrubber,
       healer,
       sync,
+      repairer,
+      repaired,
       upload: async (file, seq) => {
         const entry = database.submissions.bySeq(seq)!;
         for (let i = 0; i < segmentCounts(file.bytes.length).real; i++) {
@@ -156,6 +197,7 @@ export class Simulation {
       },
       stop: async () => {
         await scrubber.stop();
+        await repairer.stop();
         await sync.stop();
         await peers.stop();
         await healer.settled();
@@ -185,21 +227,21 @@ export class Simulation {
   }
 }
 
-function place(database: NodeDatabase, file: TestFile): StoredSubmission {
+function place(database: NodeDatabase, file: TestFile, tags: Hex): StoredSubmission {
   const { tree } = file;
   const { start, lengthAfter } = database.flow.append(tree.submissionNodes);
   const seq = database.submissions.nextSeq;
   database.addBlocks([{ number: seq + 1, hash: hash(seq + 1) }]);
-  return database.submissions.insert(
-    {
-      seq,
-      size: file.bytes.length,
-      startSector: start,
-      sectors: lengthAfter - start,
-      nodes: tree.submissionNodes,
-      blockNumber: seq + 1,
-      txHash: hash(seq + 1),
-    } as unknown as Submission,
-    tree.root,
-  );
+  const submission = {
+    seq,
+    size: file.bytes.length,
+    startSector: start,
+    sectors: lengthAfter - start,
+    nodes: tree.submissionNodes,
+    tags,
+    blockNumber: seq + 1,
+    txHash: hash(seq + 1),
+  } as unknown as Submission;
+  database.parity.addIfParity(submission);
+  return database.submissions.insert(submission, tree.root);
 }

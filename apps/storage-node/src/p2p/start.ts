@@ -8,6 +8,7 @@ import type { Files } from '../ingest/files.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { NetworkName } from '../network.ts';
+import { REPAIR_DEFAULTS, Repairer } from '../repair/repairer.ts';
 import type { SyncControl } from '../rpc/admin.ts';
 import type { Reader } from '../serve/reader.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
@@ -91,6 +92,30 @@ export async function createPeerParts(
       bytesPerSecond: config.syncBytesPerSecond,
     },
   );
+  const repairer = new Repairer(
+    {
+      database,
+      files,
+      ingest,
+      reader,
+      peers: service,
+      holders,
+      hashPool,
+      kernels,
+      clock: systemClock,
+      log: deps.log.child({ component: 'repair' }),
+      onRead: (bytes) => metrics.repairBytes.add({}, bytes),
+      onRebuilt: (segments) => metrics.repairSegments.add({}, segments),
+      onFailed: () => metrics.repairFailures.add({}),
+    },
+    {
+      ...REPAIR_DEFAULTS,
+      delayMs: config.repairDelaySeconds * 1000,
+      lazyMs: config.repairLazySeconds * 1000,
+      turnMs: config.repairDelaySeconds * 1000,
+      bytesPerSecond: config.repairBytesPerSecond,
+    },
+  );
   const announcing = new Set<Promise<void>>();
   return {
     peerId: service.peerId,
@@ -120,8 +145,10 @@ export async function createPeerParts(
     start: async () => {
       await service.start();
       sync.start();
+      if (config.repair) repairer.start();
     },
     stop: async () => {
+      await repairer.stop();
       await sync.stop();
       await Promise.all(announcing);
       await service.stop();

@@ -83,6 +83,15 @@ export function fragmentOfData(layout: CodedFileLayout, segmentIndex: number): F
   };
 }
 
+/** Parity segments that no stripe uses: zeros, at the end of a (16,24) file with an odd number of windows. */
+export function unusedParity(layout: CodedFileLayout): number[] {
+  const out: number[] = [];
+  const lastWindow = Math.max(0, layout.paritySegments - WINDOW_SEGMENTS);
+  for (let index = lastWindow; index < layout.paritySegments; index++)
+    if (!fragmentOfParity(layout, index)) out.push(index);
+  return out;
+}
+
 /** Fragment that a parity segment is; undefined for the unused ones (zeros) of an odd last window of the (16,24) code. */
 export function fragmentOfParity(
   layout: CodedFileLayout,

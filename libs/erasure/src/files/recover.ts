@@ -19,6 +19,7 @@ import {
   FRAGMENT_BYTES,
   fragmentPlace,
   STRIPE_DATA,
+  unusedParity,
   WINDOW_SEGMENTS,
 } from './layout.ts';
 import { rebuildFragments } from './stripe.ts';
@@ -111,19 +112,33 @@ export async function recoverStripe(
   };
   while (present.size < needed && spare.length > 0)
     await fetch(spare.splice(0, needed - present.size));
-  const rebuilt = rebuildFragments(deps.kernels.galois, layout, { stripe, present, wanted });
-  const lost = { data: new Map<number, Uint8Array>(), parity: new Map<number, Uint8Array>() };
-  for (const [i, position] of wanted.entries()) {
-    const place = fragmentPlace(layout, { stripe, position });
-    if (place.kind === 'zero') continue;
-    const { size } = file[place.kind];
-    const bytes = segmentDataBytes(size, place.segmentIndex);
-    lost[place.kind].set(place.segmentIndex, rebuilt[i]!.subarray(0, bytes));
-  }
-  return {
-    data: await proveLost(deps, file, 'data', lost.data, known.data, signal),
-    parity: await proveLost(deps, file, 'parity', lost.parity, known.parity, signal),
+  const { galois } = deps.kernels;
+  /** Rebuilt fragments of one of the files, by their index in it. */
+  const rebuild = (positions: readonly number[], kind: CodedFileKind): Map<number, Uint8Array> => {
+    const out = new Map<number, Uint8Array>();
+    const places = positions.map((position) => fragmentPlace(layout, { stripe, position }));
+    const mine = positions.filter((_, i) => places[i]!.kind === kind);
+    const rows = rebuildFragments(galois, layout, { stripe, present, wanted: mine });
+    for (const [i, position] of mine.entries()) {
+      const place = fragmentPlace(layout, { stripe, position });
+      if (place.kind === 'zero') continue;
+      const bytes = segmentDataBytes(file[kind].size, place.segmentIndex);
+      out.set(place.segmentIndex, rows[i]!.subarray(0, bytes));
+    }
+    return out;
   };
+  const prove = async (kind: CodedFileKind): Promise<ProvenSegment[]> => {
+    const lost = rebuild(wanted, kind);
+    // What others lost of the stripe: only its hashes are of use, and only when nobody's proof has them.
+    const others = (): Map<number, Uint8Array> => {
+      const rest = Array.from({ length: layout.code }, (_, position) => position).filter(
+        (position) => !present.has(position) && !wanted.includes(position),
+      );
+      return rebuild(rest, kind);
+    };
+    return proveLost(deps, file, kind, { lost, others, known: known[kind] }, signal);
+  };
+  return { data: await prove('data'), parity: await prove('parity') };
 }
 
 /**
@@ -137,53 +152,63 @@ export function recoverUnused(
   signal: AbortSignal,
 ): Promise<ProvenSegment[]> {
   const zeros = new Uint8Array(FRAGMENT_BYTES);
-  const lost = new Map(indexes.map((index) => [index, zeros]));
-  return proveLost(deps, file, 'parity', lost, [], signal);
+  const all = unusedParity(file.layout);
+  const mapOf = (some: readonly number[]): Map<number, Uint8Array> =>
+    new Map(some.map((index) => [index, zeros]));
+  const rest = all.filter((index) => !indexes.includes(index));
+  const found = { lost: mapOf(indexes), others: () => mapOf(rest), known: [] };
+  return proveLost(deps, file, 'parity', found, signal);
 }
 
+type Rebuilt = {
+  lost: ReadonlyMap<number, Uint8Array>;
+  /** What else of the stripe is not known. */
+  others: () => ReadonlyMap<number, Uint8Array>;
+  known: readonly ProvenSegment[];
+};
+
+/** Siblings come from what was fetched; else from hashes of all that is rebuilt; else from any other segment of the window. */
 async function proveLost(
   deps: RecoverDeps,
   file: CodedFile,
   kind: CodedFileKind,
-  lost: ReadonlyMap<number, Uint8Array>,
-  known: readonly ProvenSegment[],
+  { lost, others, known }: Rebuilt,
   signal: AbortSignal,
 ): Promise<ProvenSegment[]> {
-  if (lost.size === 0) return [];
+  const [some] = lost.keys();
+  if (some === undefined) return [];
   const { root, size, nodes } = file[kind];
   const tree = new PartialFileTree(deps.kernels, { size, root: hexToBytes(root) });
   if (nodes) tree.learnSubmission(nodes);
   for (const segment of known) tree.learn(segment);
   const roots = new Map<number, Uint8Array>();
-  for (const [index, data] of lost)
-    roots.set(index, await deps.segmentRoot(data, segmentLeafCount(size, index), signal));
-  const siblings = proven(tree, roots) ?? (await withNeighbour());
-  return [...lost].map(([index, data]) => ({
-    index,
-    data,
-    segmentRoot: roots.get(index)!,
-    siblings: siblings.get(index)!,
-  }));
-
-  /** Any other segment of the window knows what the tree is like outside. */
-  async function withNeighbour(): Promise<Map<number, Uint8Array>> {
-    const [some] = lost.keys();
-    const first = WINDOW_SEGMENTS * Math.floor((some ?? 0) / WINDOW_SEGMENTS);
-    const segments = Math.ceil(size / FRAGMENT_BYTES);
-    for (let index = first; index < Math.min(segments, first + WINDOW_SEGMENTS); index++) {
-      if (lost.has(index) || !deps.source.has(kind, index)) continue;
-      for (const segment of await deps.source.fetch(kind, [index], signal)) tree.learn(segment);
-      const found = proven(tree, roots);
-      if (found) return found;
-    }
-    throw erasureError(
-      'ERASURE_UNPROVEN',
-      `nobody gives hashes around segment ${some} of ${root}`,
-      {
-        index: some,
-      },
-    );
+  const hash = async (segments: ReadonlyMap<number, Uint8Array>): Promise<void> => {
+    for (const [index, data] of segments)
+      roots.set(index, await deps.segmentRoot(data, segmentLeafCount(size, index), signal));
+  };
+  const finish = (siblings: ReadonlyMap<number, Uint8Array>): ProvenSegment[] =>
+    [...lost].map(([index, data]) => ({
+      index,
+      data,
+      segmentRoot: roots.get(index)!,
+      siblings: siblings.get(index)!,
+    }));
+  await hash(lost);
+  let siblings = proven(tree, roots);
+  if (siblings) return finish(siblings);
+  await hash(others());
+  siblings = proven(tree, roots);
+  if (siblings) return finish(siblings);
+  const first = WINDOW_SEGMENTS * Math.floor(some / WINDOW_SEGMENTS);
+  const end = Math.min(Math.ceil(size / FRAGMENT_BYTES), first + WINDOW_SEGMENTS);
+  for (let index = first; index < end; index++) {
+    if (roots.has(index) || !deps.source.has(kind, index)) continue;
+    for (const segment of await deps.source.fetch(kind, [index], signal)) tree.learn(segment);
+    siblings = proven(tree, roots);
+    if (siblings) return finish(siblings);
   }
+  const message = `nobody gives hashes around segment ${some} of ${root}`;
+  throw erasureError('ERASURE_UNPROVEN', message, { index: some });
 }
 
 function proven(
