@@ -10,6 +10,7 @@ import { headerText, suiteText } from './report.ts';
 
 /** Suites by name: a module that exports `suite`. Loaded when asked for, since some start processes on import. */
 const SUITES: Record<string, () => Promise<{ suite: Suite }>> = {
+  coded: () => import('./coded.ts'),
   footprint: () => import('./footprint.ts'),
   da: () => import('./da.ts'),
   erasure: () => import('./erasure.ts'),

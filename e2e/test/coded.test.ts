@@ -29,16 +29,22 @@ describe('a coded file on eight nodes of one shard each', () => {
   let root: string;
   let seqs: number[];
 
-  async function start(shardId: number, name: string, boot: readonly Node[]): Promise<Node> {
+  async function start(
+    shardId: number,
+    name: string,
+    boot: readonly Node[],
+    extra: readonly string[] = [],
+  ): Promise<Node> {
     const process = await startStorageNode(chain, join(folder, name), [
       ...peerFlags(boot.map(({ address }) => address)),
       ...['--shard', `${shardId}/${SHARDS}`],
       ...['--repair-delay-seconds', '1', '--hash-threads', '1'],
+      ...extra,
     ]);
     stack.defer(() => process.stop('SIGKILL'));
     const { url, adminUrl, p2pAddresses } = process.ready;
     const [address] = p2pAddresses as string[];
-    return { process, url: String(url), adminUrl: String(adminUrl), address: address! };
+    return { process, url: String(url), adminUrl: String(adminUrl), address: address ?? '' };
   }
   const clientOf = (some: readonly Node[]): Promise<StorageClient> =>
     createStorageClient({
@@ -53,6 +59,8 @@ describe('a coded file on eight nodes of one shard each', () => {
     expect(Buffer.from(bytes.subarray(from, end)).equals(sink.bytes)).toBe(true);
     return result;
   }
+  const isSeen = async ({ url }: Node): Promise<boolean> =>
+    (await createNodeClient(url).getStatus()).nextTxSeq > seqs[1]!;
   const isWhole = async ({ url }: Node): Promise<boolean> => {
     const client = createNodeClient(url);
     const infos = await Promise.all(seqs.map((seq) => client.getFileInfoByTxSeq(seq)));
@@ -66,15 +74,16 @@ describe('a coded file on eight nodes of one shard each', () => {
   beforeAll(async () => {
     chain = stack.use(await startTestChain());
     folder = stack.use(await temporaryFolder('cairn-coded-')).path;
-    for (let id = 0; id < SHARDS; id++)
-      nodes.push(await start(id, `node-${id}`, nodes.slice(0, 2)));
+    nodes.push(await start(0, 'node-0', []));
+    const others = [1, 2, 3, 4, 5, 6, 7].map((id) => start(id, `node-${id}`, nodes));
+    nodes.push(...(await Promise.all(others)));
     const client = await clientOf(nodes);
     const { parts } = await client.uploadStream(bytesSource(bytes), { code: 32 });
     const [stored] = parts;
     root = stored!.root;
     seqs = [stored!.txSeq, stored!.parity!.txSeq];
     expect(seqs[1]).toBe(seqs[0]! + 1);
-  });
+  }, 240_000);
   afterAll(() => stack.disposeAsync());
 
   it.each([[[0, 1, 2, 3]], [[4, 5, 6, 7]], [[1, 2, 4, 7]]])(
@@ -95,6 +104,15 @@ describe('a coded file on eight nodes of one shard each', () => {
     expect(result.rebuiltSegments).toBeLessThanOrEqual(4);
   });
 
+  it('says how much of it is left', async () => {
+    const whole = await (await clientOf(nodes)).health(root);
+    expect(whole).toMatchObject({ lostSegments: 0, copiesMin: 1 });
+    expect(whole.coded).toMatchObject({ code: 32, fragmentsMin: 32, lostStripes: 0 });
+    const few = await (await clientOf([0, 1, 2, 3, 4].map((id) => nodes[id]!))).health(root);
+    expect(few.coded).toMatchObject({ fragmentsMin: 20, lostStripes: 0 });
+    expect(few.nodes.map(({ held, required }) => required - held)).toEqual([0, 0, 0, 0, 0]);
+  });
+
   it('three of eight are too few, and are said to be', async () => {
     const failing = read([0, 1, 2].map((id) => nodes[id]!));
     await expect(failing).rejects.toMatchObject({ code: 'SDK_UNAVAILABLE' });
@@ -103,24 +121,40 @@ describe('a coded file on eight nodes of one shard each', () => {
   it('is rebuilt on four fresh nodes when four are gone, one of them killed in the middle of it', async () => {
     const left = nodes.slice(0, 4);
     for (const { process } of nodes.slice(4)) await process.stop('SIGKILL');
-    const fresh: Node[] = [];
-    for (const id of [4, 5, 6, 7]) fresh.push(await start(id, `fresh-${id}`, left));
+    const fresh = await Promise.all([4, 5, 6, 7].map((id) => start(id, `fresh-${id}`, left)));
     const [victim] = fresh as [Node];
     await waitFor(
       async () => (await metric(victim, 'storage_node_repair_rebuilt_segments_total')) > 0,
       {
-        timeoutMs: 60_000,
+        timeoutMs: 120_000,
         what: 'the first segments rebuilt',
       },
     );
     await victim.process.stop('SIGKILL');
     fresh[0] = await start(4, 'fresh-4', left);
     for (const node of fresh)
-      await waitFor(() => isWhole(node), { timeoutMs: 90_000, what: `${node.url} whole` });
+      await waitFor(() => isWhole(node), { timeoutMs: 120_000, what: `${node.url} whole` });
     // Now what was rebuilt is all there is: the fresh nodes serve it as their own, and with proofs.
     for (const { process } of left) await process.stop('SIGKILL');
     const result = await read(fresh);
     expect(result.rebuiltSegments).toBeGreaterThan(20);
     expect(result.dropped).toEqual([]);
-  });
+
+    // And from outside: four more empty ones, which know no peers, are given what they lack.
+    const empty = await Promise.all(
+      [0, 1, 2, 3].map((id) => start(id, `empty-${id}`, [], ['--no-p2p'])),
+    );
+    for (const node of empty)
+      await waitFor(() => isSeen(node), { timeoutMs: 60_000, what: 'the log' });
+    const client = await clientOf([...fresh, ...empty]);
+    const repaired = await client.repair(root);
+    expect(repaired).toMatchObject({ failedStripes: 0, copiedSegments: 0 });
+    const rebuiltBytes = repaired.sentBytes;
+    expect(repaired.readBytes / rebuiltBytes).toBeLessThanOrEqual(1.1);
+    for (const node of empty)
+      await waitFor(() => isWhole(node), { timeoutMs: 60_000, what: `${node.url} whole` });
+    expect((await client.health(root)).coded).toMatchObject({ fragmentsMin: 32 });
+    expect((await read([...fresh, ...empty])).rebuiltSegments).toBe(0);
+    expect(await client.repair(root)).toMatchObject({ readBytes: 0, sentBytes: 0 });
+  }, 300_000);
 });

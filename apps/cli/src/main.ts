@@ -15,6 +15,7 @@ import { ls } from './verbs/ls.ts';
 import { mine } from './verbs/mine.ts';
 import { bench, devnet } from './verbs/processes.ts';
 import { put } from './verbs/put.ts';
+import { repair } from './verbs/repair.ts';
 import { wallet } from './verbs/wallet.ts';
 
 enableCompileCache();
@@ -28,6 +29,7 @@ const VERBS: readonly Verb[] = [
   da,
   stat,
   verify,
+  repair,
   cost,
   challenge,
   wallet,

@@ -7,10 +7,10 @@ export type DevnetOptions = {
   /** Folder that holds everything. */
   dir: string;
   fresh: boolean;
-  /** Full-shard, trusted nodes; the half shards come on top. */
+  /** Trusted nodes. */
   nodes: number;
-  /** Further nodes, one for each part of the flow; 1 means none. */
-  shards: number;
+  /** Parts of the flow, one for each node in turn; without it the nodes are full, and two halves come on top. */
+  shards: number | undefined;
   /** DA nodes, beside a disperser; 0 means neither. */
   da: number;
   /** Start a child again when it dies. */
@@ -42,7 +42,7 @@ export function parseDevnetOptions(argv: readonly string[]): DevnetOptions {
         dir: { type: 'string', default: '.cairn' },
         fresh: { type: 'boolean', default: false },
         nodes: { type: 'string', default: '2' },
-        shards: { type: 'string', default: '2' },
+        shards: { type: 'string' },
         da: { type: 'string', default: '7' },
         restart: { type: 'boolean', default: false },
         stop: { type: 'boolean', default: false },
@@ -51,8 +51,14 @@ export function parseDevnetOptions(argv: readonly string[]): DevnetOptions {
         json: { type: 'boolean', default: false },
       },
     });
-    const shards = count(values.shards, 'shards', 16);
-    if (!isPowerOfTwo(shards)) throw flagError('--shards takes a power of two');
+    const shards = values.shards === undefined ? undefined : count(values.shards, 'shards', 16);
+    const nodes = count(values.nodes, 'nodes', 16);
+    if (shards !== undefined && !isPowerOfTwo(shards))
+      throw flagError('--shards takes a power of two');
+    if (shards !== undefined && nodes < shards)
+      throw flagError(
+        `${nodes} nodes cannot keep ${shards} shards: give --nodes ${shards} or more`,
+      );
     const da = values.da === '0' ? 0 : count(values.da, 'da', DA_NODES_MAX);
     if (da > 0 && da < DEVNET.da.minMembers)
       throw flagError(`--da takes 0, or a number from ${DEVNET.da.minMembers} to ${DA_NODES_MAX}`);
@@ -60,7 +66,7 @@ export function parseDevnetOptions(argv: readonly string[]): DevnetOptions {
       ...values,
       da,
       dir: resolve(values.dir),
-      nodes: count(values.nodes, 'nodes', 16),
+      nodes,
       shards,
       mine: !values['no-mine'],
     };

@@ -74,14 +74,17 @@ export class PartialFileTree {
   }
 
   /**
-   * Siblings of each candidate, bottom-up, 32 bytes each, all of them checked against the root; undefined when the hashes
+   * Siblings of each candidate, or of those that are named, bottom-up, 32 bytes each, all of them checked against the root; undefined when the hashes
    * around them are not known. Throws `MERKLE_PROOF_FOLD` (invalid) when a candidate is not the file's segment; which one,
    * the siblings cannot tell. Asserts that the file has the segments.
    */
-  prove(candidates: SegmentRoots): Map<number, Uint8Array> | undefined {
+  prove(
+    candidates: SegmentRoots,
+    indexes: Iterable<number> = candidates.keys(),
+  ): Map<number, Uint8Array> | undefined {
     const found = new Map<string, Uint8Array>();
     const out = new Map<number, Uint8Array>();
-    for (const index of candidates.keys()) {
+    for (const index of indexes) {
       const steps = segmentSteps(this.#size, index);
       const siblings = new Uint8Array(32 * steps.length);
       for (const [i, step] of steps.entries()) {
@@ -92,13 +95,13 @@ export class PartialFileTree {
       }
       out.set(index, siblings);
     }
-    for (const [index, segmentRoot] of candidates)
+    for (const [index, siblings] of out)
       verifySegmentSiblings(this.#kernels, {
         root: this.#root,
         size: this.#size,
         index,
-        segmentRoot,
-        siblings: out.get(index)!,
+        segmentRoot: candidates.get(index)!,
+        siblings,
       });
     return out;
   }

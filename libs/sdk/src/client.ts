@@ -5,6 +5,8 @@ import { type Kernels, loadKernels } from '@cairn/kernels';
 import { segmentCounts, submissionHeights } from '@cairn/merkle';
 import type { DirectoryFolder, FileInfo, SignedReceipt } from '@cairn/protocol';
 import type { HttpTransport } from '@cairn/rpc';
+import { askCodedPresence, type FileHealth, healthOf } from './coded/presence.ts';
+import { type RepairOptions, type RepairResult, repairFile } from './coded/repair-file.ts';
 import type { ScratchSpace } from './coded/scratch.ts';
 import {
   type DirectoryInput,
@@ -83,11 +85,18 @@ export interface StorageClient {
     options?: Pick<StreamOptions, 'signal' | 'decrypt'>,
   ): Promise<DirectoryFolder>;
   stat(root: string, signal?: AbortSignal): Promise<FileStat>;
+<<<<<<< HEAD
   /**
    * Receipts for a stored file, checked against the chain: every segment promised by `count` different providers. Throws
    * `SDK_RECEIPTS_SHORT`, `SDK_NO_CUSTODY`, `SDK_NO_CHAIN`.
    */
   receipts(file: FileOnChain, options: ReceiptOptions): Promise<SignedReceipt[]>;
+=======
+  /** How much of a file, and of its parity, the nodes still hold. */
+  health(root: string, signal?: AbortSignal): Promise<FileHealth>;
+  /** Gives nodes what they lack of a file and its parity, copied or rebuilt. */
+  repair(root: string, options?: RepairOptions): Promise<RepairResult>;
+>>>>>>> 2acdf06 (feat: cairn repair, health in cairn stat, the gateway serves what is left, devnet of one shard a node)
   cost(size: number): Promise<Cost>;
 }
 
@@ -166,6 +175,10 @@ export async function createStorageClient(options: StorageClientOptions): Promis
     download: (root, sink, downloadOptions = {}) =>
       downloadStream(downloading, typeof root === 'string' ? [root] : root, sink, downloadOptions),
     readDirectory: (root, readOptions = {}) => readDirectory(downloading, root, readOptions),
+    health: async (root, signal) =>
+      healthOf(await askCodedPresence(downloading, parseHash32(root, 'root') as DataRoot, signal)),
+    repair: (root, repairOptions = {}) =>
+      repairFile(downloading, parseHash32(root, 'root') as DataRoot, repairOptions),
     async stat(root, signal) {
       const hash = parseHash32(root, 'root') as DataRoot;
       const nodes = await directory.writable(signal);

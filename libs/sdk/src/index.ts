@@ -1,5 +1,7 @@
 export * from './client.ts';
 export type { ParityPlace } from './coded/find-parity.ts';
+export type { FileHealth } from './coded/presence.ts';
+export type { RepairOptions, RepairResult } from './coded/repair-file.ts';
 export * from './coded/scratch.ts';
 export * from './directory.ts';
 export * from './download.ts';

@@ -18,19 +18,23 @@ export class Sources {
   }
 
   /** The least busy node that holds the segment at this index of the flow; `release` it after. */
-  pick(flowSegment: number): StorageNode | undefined {
+  pick(
+    flowSegment: number,
+    accepts: (node: StorageNode) => boolean = () => true,
+  ): StorageNode | undefined {
     let best: StorageNode | undefined;
     for (const [node, load] of this.#load) {
-      if (shardHolds(node.shard, flowSegment) && (!best || load < this.#load.get(best)!))
-        best = node;
+      if (best && load >= this.#load.get(best)!) continue;
+      if (shardHolds(node.shard, flowSegment) && accepts(node)) best = node;
     }
     if (best) this.#load.set(best, this.#load.get(best)! + 1);
     return best;
   }
 
   /** Whether anybody holds the segment at this index of the flow. */
-  holds(flowSegment: number): boolean {
-    for (const { shard } of this.#load.keys()) if (shardHolds(shard, flowSegment)) return true;
+  holds(flowSegment: number, accepts: (node: StorageNode) => boolean = () => true): boolean {
+    for (const node of this.#load.keys())
+      if (shardHolds(node.shard, flowSegment) && accepts(node)) return true;
     return false;
   }
 

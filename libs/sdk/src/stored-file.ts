@@ -31,13 +31,15 @@ export class StoredFile {
   readonly #rootBytes: Uint8Array;
   readonly #firstSegment: number;
   readonly #timeoutMs: number;
+  readonly #holds: (node: StorageNode, index: number) => boolean;
 
-  /** `timeoutMs`: how long a node may take for one run. */
+  /** `timeoutMs`: how long a node may take for one run. `holds`: what is known beyond the nodes' shards. */
   constructor(
     deps: StoredFileDeps,
     place: FilePlace,
     nodes: readonly StorageNode[] | Sources,
     timeoutMs: number,
+    holds: (node: StorageNode, index: number) => boolean = () => true,
   ) {
     this.#deps = deps;
     this.place = place;
@@ -45,16 +47,17 @@ export class StoredFile {
     this.#rootBytes = hexToBytes(place.root);
     this.#firstSegment = Math.floor(place.startSector / SECTORS_PER_SEGMENT);
     this.#timeoutMs = timeoutMs;
+    this.#holds = holds;
   }
 
   /** The least busy node that holds the segment; give it back with `sources.release`. */
   pick(index: number): StorageNode | undefined {
-    return this.sources.pick(this.#firstSegment + index);
+    return this.sources.pick(this.#firstSegment + index, (node) => this.#holds(node, index));
   }
 
   /** Whether a node that was not dropped holds the segment. */
   has(index: number): boolean {
-    return this.sources.holds(this.#firstSegment + index);
+    return this.sources.holds(this.#firstSegment + index, (node) => this.#holds(node, index));
   }
 
   /** A run from one node, as it claims. Throws `SDK_SEGMENT_MISSING`, `RPC_*` and what malformed answers throw. */

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
 import { CodedError } from '@cairn/base';
-import { hashSource } from '@cairn/sdk';
+import { type FileHealth, hashSource } from '@cairn/sdk';
 import { fileSource } from '@cairn/sdk/node';
 import { formatEther } from 'viem';
 import { usage } from '../args.ts';
@@ -25,18 +25,34 @@ export const stat: Verb = {
         message: `no node knows ${root}`,
       });
     const { tx } = found.info;
-    printResult(global.json, found, [
+    const health = await session.client.health(root, signal);
+    printResult(global.json, { ...found, health }, [
       `root      ${found.root}`,
       `size      ${formatBytes(tx.size)} (${tx.size} bytes)`,
       `txSeq     ${tx.seq}, sectors from ${tx.startEntryIndex}`,
-      ...found.nodes.map(
-        (node) =>
-          `node      ${node.url} shard ${node.shardId}/${node.numShard} ${node.finalized ? 'finalized' : `${node.uploadedSegments} segments`}`,
-      ),
+      ...healthLines(health),
+      ...found.nodes.map((node) => {
+        const share = health.nodes.find(({ url }) => url === node.url);
+        const held = share ? `, holds ${share.held} of ${share.required} segments` : ', silent';
+        return `node      ${node.url} shard ${node.shardId}/${node.numShard} ${node.finalized ? 'finalized' : `${node.uploadedSegments} segments`}${held}`;
+      }),
     ]);
     return 0;
   },
 };
+
+function healthLines({ segments, lostSegments, copiesMin, coded }: FileHealth): string[] {
+  const copies = `copies    ${copiesMin} of each segment at least; ${lostSegments} of ${segments} segments without any`;
+  if (!coded) return [copies];
+  const { code, stripes, fragmentsMin, lostStripes, parityRoot, parityTxSeq } = coded;
+  const worst =
+    lostStripes > 0 ? `${lostStripes} cannot be restored` : `${fragmentsMin - 16} more may go`;
+  return [
+    copies,
+    `parity    ${parityRoot} (txSeq ${parityTxSeq})`,
+    `fragments ${fragmentsMin} of ${code} in the weakest of ${stripes} stripes, 16 needed: ${worst}`,
+  ];
+}
 
 export const cost: Verb = {
   name: 'cost',

@@ -28,12 +28,14 @@ export type StorageNodeSpec = {
   bootPorts: readonly number[];
 };
 
-/** Shards of the nodes: the full ones first, then one for each part of the flow. */
-export function shardPlan(nodes: number, shards: number): string[] {
-  return [
-    ...Array.from({ length: nodes }, () => '0/1'),
-    ...(shards > 1 ? Array.from({ length: shards }, (_, id) => `${id}/${shards}`) : []),
-  ];
+/**
+ * Shards of the nodes. Without `shards`: full ones, then one for each half of the flow. With it: node i keeps part i mod shards
+ * of the flow, so that together they hold every part nodes / shards times.
+ */
+export function shardPlan(nodes: number, shards: number | undefined): string[] {
+  if (shards !== undefined)
+    return Array.from({ length: nodes }, (_, i) => `${i % shards}/${shards}`);
+  return [...Array.from({ length: nodes }, () => '0/1'), '0/2', '1/2'];
 }
 
 export function storageNodeProcess(
@@ -60,6 +62,8 @@ export function storageNodeProcess(
       ...(bootNodes.length > 0 ? ['--boot-nodes', bootNodes.join(',')] : []),
       '--allow-private-addresses',
       ...['--hash-threads', '1'],
+      // What a real network waits for hours is over here while one watches.
+      ...['--repair-delay-seconds', '10', '--repair-lazy-seconds', '60'],
       ...(spec.mineKeyFile && deployment.contracts.mine
         ? [
             ...['--mine-key-file', spec.mineKeyFile],

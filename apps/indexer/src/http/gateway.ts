@@ -72,7 +72,7 @@ export function gatewayRoutes(deps: GatewayDeps, options: GatewayOptions): HttpR
     route(['GET', 'HEAD'], /^\/file\/([^/]+)\/(.*)$/, async (request, response) => {
       const cid = parseCid(request.params[0]!);
       const file = await existingInfo(nodes, cid);
-      await requireFinalized(nodes, file.tx.dataMerkleRoot);
+      await requireReadable(deps, file.tx.dataMerkleRoot);
       const { dataMerkleRoot: root, size } = file.tx;
       const folder = await folders.read({ root, size }, request.signal);
       const entry = entryAt(folder, request.params[1]!);
@@ -80,7 +80,7 @@ export function gatewayRoutes(deps: GatewayDeps, options: GatewayOptions): HttpR
         sendEnvelope(response, GATEWAY.success, entryJson(entry));
         return;
       }
-      const content = await entryContent(nodes, entry, options.folderFileBytesMax);
+      const content = await entryContent(deps, entry, options.folderFileBytesMax);
       await sendContent(deps, request, response, { ...content, isImmutable: cid.kind === 'root' });
     }),
     {
@@ -105,7 +105,7 @@ async function serveFile(
   response: ServerResponse,
 ): Promise<void> {
   const { tx } = await existingInfo(deps.nodes, cid);
-  await requireFinalized(deps.nodes, tx.dataMerkleRoot);
+  await requireReadable(deps, tx.dataMerkleRoot);
   await sendContent(deps, request, response, {
     roots: [tx.dataMerkleRoot],
     size: tx.size,
@@ -115,9 +115,11 @@ async function serveFile(
   });
 }
 
-/** Refuses while the nodes that have the file do not cover every shard. */
-async function requireFinalized(nodes: NodeManager, root: DataRoot): Promise<void> {
-  if ((await nodes.locations(root)) === null) throw new Refusal(GATEWAY.notFinalized);
+/** Refuses a file that the nodes do not cover, unless its parity covers for them. */
+async function requireReadable({ nodes, client }: GatewayDeps, root: DataRoot): Promise<void> {
+  if ((await nodes.locations(root)) !== null) return;
+  const { coded } = await client.health(root);
+  if (!coded || coded.lostStripes > 0) throw new Refusal(GATEWAY.notFinalized);
 }
 
 function entryJson(entry: Exclude<DirectoryEntry, DirectoryFile>): unknown {
@@ -128,7 +130,7 @@ function entryJson(entry: Exclude<DirectoryEntry, DirectoryFile>): unknown {
 
 /** The parts of a directory's file. Sizes come from the log: an encrypted file is longer than its entry says. */
 async function entryContent(
-  nodes: NodeManager,
+  deps: GatewayDeps,
   entry: DirectoryFile,
   max: number,
 ): Promise<Omit<Content, 'isImmutable'>> {
@@ -137,8 +139,8 @@ async function entryContent(
   const parts: FileInfo[] = [];
   let size = 0;
   for (const root of entry.roots) {
-    const info = await existingInfo(nodes, { kind: 'root', root });
-    await requireFinalized(nodes, root);
+    const info = await existingInfo(deps.nodes, { kind: 'root', root });
+    await requireReadable(deps, root);
     size += info.tx.size;
     if (size > max)
       throw new Refusal(GATEWAY.tooLarge, { actual: Math.max(size, entry.size), max });

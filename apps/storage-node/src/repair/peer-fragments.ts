@@ -4,12 +4,18 @@ import type { Kernels } from '@cairn/kernels';
 import type { HashPool } from '@cairn/kernels/node';
 import { segmentLeafCount } from '@cairn/merkle';
 import {
+  type KnownPeer,
   type PeerId,
   type PeerService,
   type RateLimit,
   SEGMENTS_PER_REQUEST_MAX,
 } from '@cairn/p2p';
-import { BYTES_PER_SEGMENT, SECTORS_PER_SEGMENT, shardHolds } from '@cairn/protocol';
+import {
+  BYTES_PER_SEGMENT,
+  SECTORS_PER_SEGMENT,
+  type ShardConfig,
+  shardHolds,
+} from '@cairn/protocol';
 import type { Files } from '../ingest/files.ts';
 import type { Reader } from '../serve/reader.ts';
 import type { StoredSubmission } from '../store/submission-table.ts';
@@ -30,6 +36,8 @@ export type PeerFragmentsDeps = {
   onRead?: ((bytes: number) => void) | undefined;
 };
 
+type Holder = { known: KnownPeer; shard: ShardConfig };
+
 /**
  * Fragments of a coded file from the own disk and from peers that have their part of it finalized. A peer that lies is reported, one
  * that fails or lacks something is not asked again by this source; make one for each repair.
@@ -39,12 +47,15 @@ export class PeerFragments implements FragmentSource {
   readonly #pair: CodedPair;
   readonly #failed = new Set<PeerId>();
   /** Who has what, as of now: a repair is short. */
-  readonly #holders: Record<CodedFileKind, ReturnType<Holders['of']>>;
+  readonly #holders: Record<CodedFileKind, readonly Holder[]>;
 
   constructor(deps: PeerFragmentsDeps, pair: CodedPair) {
     this.#deps = deps;
     this.#pair = pair;
-    this.#holders = { data: deps.holders.of(pair.data), parity: deps.holders.of(pair.parity) };
+    // The entries live on, and lose their status when their peer goes.
+    const holdersOf = (file: StoredSubmission): Holder[] =>
+      deps.holders.of(file).map((known) => ({ known, shard: known.status.shard }));
+    this.#holders = { data: holdersOf(pair.data), parity: holdersOf(pair.parity) };
   }
 
   has(kind: CodedFileKind, index: number): boolean {
@@ -96,12 +107,12 @@ export class PeerFragments implements FragmentSource {
     return this.#deps.files.isOurs(file, index) && this.#deps.files.has(file, index);
   }
 
-  #peersWith(kind: CodedFileKind, index: number): ReturnType<Holders['of']> {
+  #peersWith(kind: CodedFileKind, index: number): KnownPeer[] {
     const { startSector } = this.#pair[kind];
     const flowSegment = Math.floor(startSector / SECTORS_PER_SEGMENT) + index;
-    return this.#holders[kind].filter(
-      ({ peer, status }) => !this.#failed.has(peer) && shardHolds(status.shard, flowSegment),
-    );
+    return this.#holders[kind]
+      .filter(({ known, shard }) => !this.#failed.has(known.peer) && shardHolds(shard, flowSegment))
+      .map(({ known }) => known);
   }
 
   async #read(

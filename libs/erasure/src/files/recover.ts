@@ -194,17 +194,19 @@ async function proveLost(
       siblings: siblings.get(index)!,
     }));
   await hash(lost);
-  let siblings = proven(tree, roots);
+  let siblings = proven(tree, roots, lost.keys());
   if (siblings) return finish(siblings);
   await hash(others());
-  siblings = proven(tree, roots);
+  siblings = proven(tree, roots, lost.keys());
   if (siblings) return finish(siblings);
   const first = WINDOW_SEGMENTS * Math.floor(some / WINDOW_SEGMENTS);
   const end = Math.min(Math.ceil(size / FRAGMENT_BYTES), first + WINDOW_SEGMENTS);
-  for (let index = first; index < end; index++) {
+  // The nearest in the tree first: its path has the hash that is missing.
+  const window = Array.from({ length: end - first }, (_, i) => first + i);
+  for (const index of window.toSorted((a, b) => (a ^ some) - (b ^ some))) {
     if (roots.has(index) || !deps.source.has(kind, index)) continue;
     for (const segment of await deps.source.fetch(kind, [index], signal)) tree.learn(segment);
-    siblings = proven(tree, roots);
+    siblings = proven(tree, roots, lost.keys());
     if (siblings) return finish(siblings);
   }
   const message = `nobody gives hashes around segment ${some} of ${root}`;
@@ -214,9 +216,10 @@ async function proveLost(
 function proven(
   tree: PartialFileTree,
   roots: ReadonlyMap<number, Uint8Array>,
+  indexes: Iterable<number>,
 ): Map<number, Uint8Array> | undefined {
   try {
-    return tree.prove(roots);
+    return tree.prove(roots, indexes);
   } catch (cause) {
     throw erasureError('ERASURE_PARITY', 'the parity is not that of the file', {
       cause: cause instanceof Error ? cause.message : String(cause),

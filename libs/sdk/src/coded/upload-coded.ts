@@ -19,6 +19,7 @@ import {
   type UploadDeps,
   type UploadOptions,
   type UploadResult,
+  type UploadTimings,
   uploadFile,
 } from '../upload.ts';
 import { findParities } from './find-parity.ts';
@@ -110,8 +111,19 @@ export async function uploadCoded(
     // What a reorganization cost on top is in the two uploads.
     feeWei: placed.feeWei + data.feeWei + parity.feeWei,
     ...(placed.txHash ? { txHash: placed.txHash } : {}),
-    timings: { ...data.timings, hashMs },
+    timings: longest(data.timings, { ...parity.timings, hashMs }),
     parity: { root, txSeq, size, sentBytes, nodes, code },
+  };
+}
+
+/** Files are sent side by side: the longer of two phases is the time of both. */
+function longest(a: UploadTimings, b: UploadTimings): UploadTimings {
+  return {
+    hashMs: Math.max(a.hashMs, b.hashMs),
+    submitMs: Math.max(a.submitMs, b.submitMs),
+    waitMs: Math.max(a.waitMs, b.waitMs),
+    sendMs: Math.max(a.sendMs, b.sendMs),
+    finalizeMs: Math.max(a.finalizeMs, b.finalizeMs),
   };
 }
 
