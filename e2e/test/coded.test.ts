@@ -1,10 +1,13 @@
 // Erasure-coded files over real nodes that know each other: read with half of them killed, rebuilt on fresh ones.
 import { join } from 'node:path';
+import { bytesToHex, type DataRoot } from '@cairn/base';
+import { encodeParityDescriptor } from '@cairn/erasure';
 import { createNodeClient, rpcCall } from '@cairn/rpc';
 import { BytesSink, bytesSource, createStorageClient, type StorageClient } from '@cairn/sdk';
 import {
   patternBytes,
   peerFlags,
+  startIndexer,
   startStorageNode,
   startTestChain,
   type TestChain,
@@ -13,6 +16,7 @@ import {
   waitFor,
 } from '@cairn/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startFaultyNode } from '../src/proxy.ts';
 
 const MIB = 1024 * 1024;
 const SHARDS = 8;
@@ -39,6 +43,8 @@ describe('a coded file on eight nodes of one shard each', () => {
       ...peerFlags(boot.map(({ address }) => address)),
       ...['--shard', `${shardId}/${SHARDS}`],
       ...['--repair-delay-seconds', '1', '--hash-threads', '1'],
+      // A machine that runs all of these at once is slow, not silent.
+      ...['--peer-idle-ms', '30000'],
       ...extra,
     ]);
     stack.defer(() => process.stop('SIGKILL'));
@@ -118,6 +124,48 @@ describe('a coded file on eight nodes of one shard each', () => {
     await expect(failing).rejects.toMatchObject({ code: 'SDK_UNAVAILABLE' });
   });
 
+  it.each(['lies', 'cuts'] as const)(
+    'a node that %s during a degraded read is dropped, and others take its part',
+    async (fault) => {
+      const four = [0, 1, 2, 3].map((id) => nodes[id]!);
+      await using faulty = await startFaultyNode(nodes[6]!.url, fault);
+      const result = await read([...four, { ...nodes[6]!, url: faulty.url }]);
+      expect(faulty.spoiled).toBeGreaterThan(0);
+      const urls = new Set(result.dropped.map(({ url }) => url));
+      expect([...urls]).toEqual([faulty.url]);
+    },
+  );
+
+  it('the gateway serves it from four nodes', async () => {
+    const urls = [0, 2, 5, 7].map((id) => nodes[id]!.url);
+    await using indexer = await startIndexer(urls);
+    const answer = await fetch(`${String(indexer.ready.url)}/file/${root}`);
+    expect(answer.status).toBe(200);
+    expect(Buffer.from(await answer.arrayBuffer()).equals(bytes)).toBe(true);
+  });
+
+  it('parity that is of another file is found out, and the true one is used when it comes', async () => {
+    const other = patternBytes(8 * MIB, 501);
+    const client = await clientOf(nodes);
+    const data = await client.upload(bytesSource(other), { replicas: 1 });
+    const descriptor = encodeParityDescriptor({
+      dataRoot: data.root as DataRoot,
+      dataBytes: other.length,
+      code: 32,
+      checkRoot: new Uint8Array(32),
+    });
+    const tags = bytesToHex(descriptor);
+    const false_ = patternBytes(8 * MIB, 502);
+    const lie = await client.upload(bytesSource(false_), { replicas: 1, tags });
+    const half = await clientOf([1, 3, 5, 7].map((id) => nodes[id]!));
+    const sink = new BytesSink(other.length);
+    await expect(half.download(data.root, sink)).rejects.toMatchObject({ code: 'SDK_UNAVAILABLE' });
+    await client.uploadStream(bytesSource(other), { code: 32 });
+    const result = await half.download(data.root, sink);
+    expect(Buffer.from(other).equals(sink.bytes)).toBe(true);
+    expect(result.dropped.map(({ url }) => url)).toEqual([lie.root]);
+  });
+
   it('is rebuilt on four fresh nodes when four are gone, one of them killed in the middle of it', async () => {
     const left = nodes.slice(0, 4);
     for (const { process } of nodes.slice(4)) await process.stop('SIGKILL');
@@ -133,7 +181,10 @@ describe('a coded file on eight nodes of one shard each', () => {
     await victim.process.stop('SIGKILL');
     fresh[0] = await start(4, 'fresh-4', left);
     for (const node of fresh)
-      await waitFor(() => isWhole(node), { timeoutMs: 120_000, what: `${node.url} whole` });
+      await waitFor(() => isWhole(node), {
+        timeoutMs: 120_000,
+        what: `shard ${node.process.ready.shardId} whole`,
+      });
     // Now what was rebuilt is all there is: the fresh nodes serve it as their own, and with proofs.
     for (const { process } of left) await process.stop('SIGKILL');
     const result = await read(fresh);

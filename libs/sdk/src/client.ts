@@ -85,18 +85,15 @@ export interface StorageClient {
     options?: Pick<StreamOptions, 'signal' | 'decrypt'>,
   ): Promise<DirectoryFolder>;
   stat(root: string, signal?: AbortSignal): Promise<FileStat>;
-<<<<<<< HEAD
   /**
    * Receipts for a stored file, checked against the chain: every segment promised by `count` different providers. Throws
    * `SDK_RECEIPTS_SHORT`, `SDK_NO_CUSTODY`, `SDK_NO_CHAIN`.
    */
   receipts(file: FileOnChain, options: ReceiptOptions): Promise<SignedReceipt[]>;
-=======
   /** How much of a file, and of its parity, the nodes still hold. */
   health(root: string, signal?: AbortSignal): Promise<FileHealth>;
   /** Gives nodes what they lack of a file and its parity, copied or rebuilt. */
   repair(root: string, options?: RepairOptions): Promise<RepairResult>;
->>>>>>> 2acdf06 (feat: cairn repair, health in cairn stat, the gateway serves what is left, devnet of one shard a node)
   cost(size: number): Promise<Cost>;
 }
 
