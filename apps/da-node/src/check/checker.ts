@@ -53,7 +53,7 @@ export type ThreadedCheckerOptions = {
   backend?: 'auto' | KernelBackend | undefined;
   /** Jobs that may wait for a thread. Default 256. */
   queueMax?: number | undefined;
-  /** A thread without work ends after this. Default 60 s. */
+  /** A thread without work ends after this. Default 5 s. */
   idleMs?: number | undefined;
 };
 
@@ -72,7 +72,7 @@ const ENTRY = new URL(
   import.meta.url,
 );
 const QUEUE_MAX = 256;
-const IDLE_MS = 60_000;
+const IDLE_MS = 5000;
 
 export class ThreadedChecker implements RowChecker, AsyncDisposable {
   readonly #options: ThreadedCheckerOptions;
