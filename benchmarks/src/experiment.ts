@@ -1,5 +1,6 @@
 // npm run experiment -- <name> [--seed S] [--count N] [--write FILE]: measurements whose result is a page, not a row of speeds.
 import { writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { EXIT_CODES } from '@cairn/protocol';
 import { benchHeader } from './harness.ts';
@@ -56,6 +57,7 @@ const { title, load } = EXPERIMENTS[name]!;
 const abort = new AbortController();
 process.once('SIGINT', () => abort.abort(new Error('interrupted')));
 const { cpu, cores, node, date } = benchHeader();
+const load1 = loadavg()[0]!.toFixed(1);
 const { run } = await load();
 const body = await run({ seed, count, signal: abort.signal });
 const command = [
@@ -66,7 +68,8 @@ const command = [
 ].join(' ');
 const page = `# ${title}
 
-Made by \`${command}\` (seed \`${seed}\`) on ${date.slice(0, 10)}: ${cpu}, ${cores} cores, Node ${node}. Do not edit.
+Made by \`${command}\` (seed \`${seed}\`) on ${date.slice(0, 10)}: ${cpu}, ${cores} cores, Node ${node},
+load average ${load1} when it began: figures by the wall clock suffer from it, counts and CPU time hardly. Do not edit.
 
 ${body}`;
 if (write) writeFileSync(write, page);
