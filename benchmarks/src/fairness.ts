@@ -67,8 +67,9 @@ a file (in the page cache), four reads in flight. One thread computes; wall cloc
 
 ${results.map(remoteSection).join('\n\n')}
 
-Latency alone hides behind requests in flight: what a fetching miner needs is bandwidth, 256 KiB for every iteration. It holds nothing, but
-somebody near holds everything, sealed for its id, and serves it at that rate. PoRA pays for fast access to a copy, wherever it is.
+Requests in flight hide a part of the latency; what remains is to move 256 KiB for every iteration, in bandwidth and in CPU time. A miner that
+fetches holds nothing, but somebody near holds everything, sealed for its id, and serves it at that rate: PoRA pays for fast access to a
+copy, wherever it is.
 
 ## Several ids
 
