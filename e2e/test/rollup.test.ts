@@ -2,12 +2,24 @@
  * Rollups on real DA nodes, a real disperser and a real chain: OP alt-DA and Nitro's DA provider. The clients are written from
  * spec/rollup-interfaces.md alone. One network for everything; the disperser is started again where a row needs other flags.
  */
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { bytesToHex, seededRandom } from '@cairn/base';
 import { rollupVerifierAbi } from '@cairn/chain';
+import { deployStorage } from '@cairn/contracts/deploy';
+import { DEVNET } from '@cairn/protocol';
 import { decodeRollupCertificate, encodeRollupCertificate, keccak } from '@cairn/quorum';
+import {
+  REPOSITORY,
+  startIndexer,
+  startProcess,
+  startStorageNode,
+  type TestProcess,
+  waitFor,
+} from '@cairn/testkit';
 import { createPublicClient, http } from 'viem';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DaNetwork, startDaNetwork } from '../src/da-network.ts';
@@ -342,6 +354,68 @@ describe('other settings and faults', () => {
     const again = await op.put(bytes(2000, 42));
     expect(same(await op.input(again), bytes(2000, 42))).toBe(true);
   });
+});
+
+describe('cairn da serve, then members missing', () => {
+  const stack = new AsyncDisposableStack();
+  afterAll(() => stack.disposeAsync());
+  const data = bytes(30_000, 61);
+  let start: (extra?: readonly string[]) => Promise<TestProcess>;
+  let commitment: Uint8Array;
+
+  it('serves posters of both stacks and archives their blobs', async () => {
+    const { rpcUrl, accounts } = network.anvil;
+    const deployment = await deployStorage({
+      rpcUrl,
+      privateKey: accounts[0]!.privateKey,
+      preset: DEVNET,
+    });
+    const node = stack.use(
+      await startStorageNode({ rpcUrl, deployment }, join(network.dir, 'storage')),
+    );
+    const indexer = stack.use(await startIndexer([String(node.ready.url)]));
+    const key = (index: number): string => {
+      const path = join(network.dir, `serve-${index}.key`);
+      writeFileSync(path, accounts[index]!.privateKey, { mode: 0o600 });
+      return path;
+    };
+    const dataDir = join(network.dir, 'serve');
+    start = (extra = []) =>
+      startProcess('apps/cli/src/main.ts', [
+        ...['da', 'serve', '--rpc', rpcUrl, '--entrance', network.reader.contracts.entrance],
+        ...['--indexer', String(indexer.ready.url), '--data-dir', dataDir],
+        ...['--key-file', key(6), '--archive-key-file', key(7)],
+        ...['--op-port', '0', '--nitro-port', '0', ...extra],
+      ]);
+    const served = stack.use(await start());
+    const example = async (name: string, ...args: string[]): Promise<unknown> =>
+      JSON.parse(
+        (
+          await promisify(execFile)(process.execPath, [
+            '--conditions=source',
+            join(REPOSITORY, 'e2e/examples', name),
+            ...args,
+          ])
+        ).stdout,
+      );
+    const url = String(served.ready.op);
+    const [frames, batches] = await Promise.all([
+      example('op-poster.ts', url, '8', '4'),
+      example('nitro-poster.ts', String(served.ready.nitro), '2'),
+    ]);
+    expect(frames).toMatchObject({ frames: 8, onDa: 8, verified: 8 });
+    expect(batches).toEqual({ batches: 2, onDa: 2, verified: 2 });
+
+    const mine = new OpClient(url);
+    commitment = await mine.put(data);
+    await waitFor(
+      async () =>
+        JSON.parse((await mine.request('/config')).text).archive.waiting === 0 || undefined,
+      { timeoutMs: 60_000, what: 'the archive to have every blob' },
+    );
+    await served.stop('SIGINT');
+    rmSync(join(dataDir, 'payloads'), { recursive: true });
+  });
 
   it('with less than two thirds of the weight puts fail over, and reads go on', async () => {
     const data = bytes(5000, 51);
@@ -368,5 +442,10 @@ describe('other settings and faults', () => {
     await expect(nitro.recoverPayload(commitment)).rejects.not.toThrow(
       'certificate validation failed',
     );
+  });
+
+  it('blobs outlive the members: the archive has them, checked against the commitment', async () => {
+    const served = stack.use(await start(['--read-only']));
+    expect(same(await new OpClient(String(served.ready.op)).input(commitment), data)).toBe(true);
   });
 });

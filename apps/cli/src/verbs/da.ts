@@ -15,6 +15,7 @@ import {
 } from '../da-context.ts';
 import { formatBytes, Progress, printResult } from '../output.ts';
 import type { Verb } from '../verb.ts';
+import { SERVE_FLAGS, SERVE_USAGE, serve } from './da-serve.ts';
 
 type Call = {
   session: DaSession;
@@ -276,7 +277,20 @@ const verify: Action = {
   },
 };
 
-const ACTIONS: Readonly<Record<string, Action>> = { put, get, status, sample, verify };
+const serveRollups: Action = {
+  usage: SERVE_USAGE,
+  count: [0, 0],
+  run: ({ session, flags, global, signal }) => serve(session, { flags, global }, signal),
+};
+
+const ACTIONS: Readonly<Record<string, Action>> = {
+  put,
+  get,
+  status,
+  sample,
+  verify,
+  serve: serveRollups,
+};
 
 /** Hex, or a file with hex in it. */
 function parseLookup(text: string): Uint8Array {
@@ -310,7 +324,7 @@ function weiFlag(flags: ParsedArgs['flags'], name: string): bigint | undefined {
 
 export const da: Verb = {
   name: 'da',
-  summary: 'disperse blobs, read them from the members, sample and verify',
+  summary: 'disperse blobs, read, sample and verify them; serve rollups',
   usage: `cairn da ACTION [--entrance ADDRESS --rpc URL]\n\n${Object.values(ACTIONS)
     .map((action) => `  cairn da ${action.usage}`)
     .join('\n')}`,
@@ -336,6 +350,7 @@ export const da: Verb = {
       description: 'exit with 5 below this confidence (default 0.999999)',
     },
     certificate: { type: 'string', description: 'lookup in hex, or a file with it' },
+    ...SERVE_FLAGS,
   },
   async run({ positionals, flags, global }, { signal }) {
     const [name, ...args] = positionals;

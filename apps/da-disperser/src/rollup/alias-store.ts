@@ -5,12 +5,10 @@
 import { CodedError } from '@cairn/base';
 import type { Database } from '@cairn/store';
 
-export const ALIAS_MIGRATIONS: readonly string[] = [
-  `CREATE TABLE alias (
-     name BLOB PRIMARY KEY,
-     certificate BLOB NOT NULL
-   ) STRICT, WITHOUT ROWID;`,
-];
+export const ALIAS_MIGRATION: string = `CREATE TABLE alias (
+   name BLOB PRIMARY KEY,
+   certificate BLOB NOT NULL
+ ) STRICT, WITHOUT ROWID;`;
 
 export class AliasStore {
   readonly #db: Database;

@@ -35,6 +35,17 @@ export const rollupSettings = {
     .union([z.enum(['none', 'commitment']), addressSchema])
     .default('none')
     .describe('who signs messages in pieces: none, commitment, or the address of the batch poster'),
+  archiveIndexerUrl: z
+    .string()
+    .url()
+    .optional()
+    .describe('indexer of the storage network that blobs of rollups are archived to; off without'),
+  archiveKeyFile: z
+    .string()
+    .optional()
+    .describe(
+      'file with the key that pays for the archive; by default the one that pays for blobs',
+    ),
   rollupReadOnly: z.boolean().default(false).describe('serve what is stored, store nothing'),
   rollupInputBytesMax: z
     .number()

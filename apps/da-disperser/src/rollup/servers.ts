@@ -1,17 +1,27 @@
 // Composition root of the servers for rollups: what they share, then each server that has a port. No logic.
 import { join } from 'node:path';
-import { systemClock as clock, type Logger, systemRandom } from '@cairn/base';
+import { systemClock as clock, errorMessage, type Logger, Loop, systemRandom } from '@cairn/base';
 import type { DaReader } from '@cairn/chain/da';
+import { readKeyFile } from '@cairn/config';
 import type { Kernels } from '@cairn/kernels';
 import type { TaskPool } from '@cairn/kernels/node';
 import type { Domain } from '@cairn/quorum';
 import type { HttpServer } from '@cairn/rpc/node';
+import { createHttpTransport } from '@cairn/rpc/node';
+import { createStorageClient, type StorageClient } from '@cairn/sdk';
 import type { MemberPool } from '@cairn/sdk/da';
 import { openDatabase } from '@cairn/store';
 import type { DisperserConfig } from '../config.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { BlobQueue } from '../queue/blob-queue.ts';
-import { ALIAS_MIGRATIONS, AliasStore } from './alias-store.ts';
+import { ALIAS_MIGRATION, AliasStore } from './alias-store.ts';
+import {
+  ARCHIVE_MIGRATION,
+  ArchiveIndex,
+  Archiver,
+  archivedPayloads,
+  archivingLane,
+} from './archive.ts';
 import { BlobSource, type PayloadSource } from './blob-source.ts';
 import { Inputs } from './inputs.ts';
 import { QueueLane } from './lane.ts';
@@ -46,6 +56,8 @@ const WAITING_MAX = 1024;
 const LINGER_MS = 5;
 const CACHE_BYTES_MAX = 64 * 1024 * 1024;
 const READ_TIMEOUT_MS = 60_000;
+const ARCHIVE_INTERVAL_MS = 2000;
+const MIGRATIONS = [ALIAS_MIGRATION, ARCHIVE_MIGRATION];
 const VERSION = '0.1.0';
 
 export async function startRollupServers(
@@ -62,17 +74,17 @@ export async function startRollupServers(
   let opUrl: string | undefined;
   let nitroUrl: string | undefined;
   if (config.opPort !== undefined || config.nitroPort !== undefined) {
-    const db = stack.adopt(
-      openDatabase(join(config.dataDir, 'rollup.db'), ALIAS_MIGRATIONS),
-      (it) => {
-        it.close();
-      },
-    );
+    const db = stack.adopt(openDatabase(join(config.dataDir, 'rollup.db'), MIGRATIONS), (it) => {
+      it.close();
+    });
     const aliases = new AliasStore(db);
-    const lane = new QueueLane(
+    const index = new ArchiveIndex(db);
+    const storage = config.archiveIndexerUrl === undefined ? undefined : openStorage(deps, config);
+    const queueLane = new QueueLane(
       { ...deps, random: systemRandom, clock },
       { confirmationBlocks: config.rollupConfirmationBlocks },
     );
+    const lane = storage ? archivingLane(queueLane, { index, entrance }) : queueLane;
     const packer = new Packer(
       { lane, clock },
       {
@@ -84,9 +96,23 @@ export async function startRollupServers(
       },
     );
     const source = new BlobSource(
-      { ...deps, fallbacks: [keptPayloads(queue)] },
+      {
+        ...deps,
+        fallbacks: [keptPayloads(queue), ...(storage ? [archivedPayloads(index, storage)] : [])],
+      },
       { cacheBytesMax: CACHE_BYTES_MAX, timeoutMs: READ_TIMEOUT_MS },
     );
+    if (storage) {
+      const archiver = new Archiver({ index, source, storage, log });
+      const loop = new Loop((signal) => archiver.step(signal), {
+        name: 'archiver',
+        intervalMs: ARCHIVE_INTERVAL_MS,
+        onError: (error) =>
+          log.warn({ error: errorMessage(error) }, 'archiving failed, trying again'),
+      });
+      loop.start();
+      stack.defer(() => loop.stop());
+    }
     const inputs = new Inputs(
       { packer, source, reader, entrance },
       {
@@ -103,7 +129,7 @@ export async function startRollupServers(
           {
             store,
             log: log.child({ component: 'op' }),
-            config: () => describeService(deps, config),
+            config: () => describeService(deps, config, storage ? index : undefined),
           },
           { host: config.host, port: config.opPort, inputBytesMax: config.rollupInputBytesMax },
         ),
@@ -119,8 +145,8 @@ export async function startRollupServers(
         createNitroServer(
           {
             ...{ inputs, chunked, clock, log: log.child({ component: 'nitro' }) },
-            config: () => describeService(deps, config),
-            keptUntil: () => keptUntil(reader),
+            config: () => describeService(deps, config, storage ? index : undefined),
+            keptUntil: storage ? () => Promise.resolve(undefined) : () => keptUntil(reader),
           },
           {
             ...{ host: config.host, port: config.nitroPort, bodyBytesMax: config.nitroBodyBytes },
@@ -134,6 +160,27 @@ export async function startRollupServers(
   }
   const owned = stack.move();
   return { opUrl, nitroUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
+
+/** The storage network, opened when first needed and again after a failure. */
+function openStorage(
+  { kernels }: RollupDeps,
+  config: DisperserConfig,
+): () => Promise<StorageClient> {
+  let opened: Promise<StorageClient> | undefined;
+  return () => {
+    opened ??= createStorageClient({
+      rpcUrl: config.chainRpcUrl,
+      privateKey: readKeyFile(config.archiveKeyFile ?? config.keyFile),
+      indexerUrl: config.archiveIndexerUrl,
+      kernels,
+      transport: createHttpTransport(),
+    });
+    opened.catch(() => {
+      opened = undefined;
+    });
+    return opened;
+  };
 }
 
 /** Unix seconds until which members answer for a blob that is confirmed now, with what its rounding may take off. */
@@ -157,7 +204,11 @@ function keptPayloads(queue: BlobQueue): PayloadSource {
 }
 
 /** What `/config` says, in the words of EigenDA's proxy. */
-function describeService({ entrance, reader }: RollupDeps, config: DisperserConfig): unknown {
+function describeService(
+  { entrance, reader }: RollupDeps,
+  config: DisperserConfig,
+  archive: ArchiveIndex | undefined,
+): unknown {
   return {
     version: VERSION,
     chain_id: entrance.chainId,
@@ -170,5 +221,6 @@ function describeService({ entrance, reader }: RollupDeps, config: DisperserConf
       ...(config.nitroPort === undefined ? [] : ['arb']),
     ],
     read_only_mode: config.rollupReadOnly,
+    archive: archive ? { waiting: archive.waitingCount } : null,
   };
 }
