@@ -26,7 +26,8 @@ export type DaDeployment = {
     daRegistry: Address;
     daEntrance: Address;
     daChallenges: Address;
-    rollupVerifier: Address;
+    /** RollupVerifier. */
+    nitroValidator: Address;
   };
   codeHashes: Record<string, string>;
 };
@@ -79,7 +80,7 @@ export async function deployDa(options: DeployDaOptions): Promise<DaDeployment> 
     daRegistry: addresses.DARegistry!,
     daEntrance: addresses.DAEntrance!,
     daChallenges: addresses.DAChallenges!,
-    rollupVerifier: addresses.RollupVerifier!,
+    nitroValidator: addresses.RollupVerifier!,
   };
   if (given) {
     const { daRegistry: service, daChallenges: slasher } = contracts;

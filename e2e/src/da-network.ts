@@ -120,7 +120,7 @@ export async function startDaNetwork(
     dir,
     anvil,
     reader,
-    rollupVerifier: contracts.rollupVerifier,
+    rollupVerifier: contracts.nitroValidator,
     nodes,
     disperser: await startDisperser(),
     async certificates() {

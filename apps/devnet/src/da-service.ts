@@ -26,6 +26,9 @@ export type DaServiceDeps = {
   taken: Set<number>;
   operators: readonly DevelopmentKey[];
   disperser: DevelopmentKey;
+  /** Pays for the archive of what rollups store, on the storage nodes that the indexer names. */
+  archive: DevelopmentKey;
+  indexerUrl: string;
   launch: (child: ChildOptions, onReady: (line: unknown) => void) => Promise<Supervised>;
 };
 export type DaService = {
@@ -90,12 +93,26 @@ export async function startDaService(deps: DaServiceDeps): Promise<DaService> {
   const ports: number[] = [];
   for (const i of operators.keys()) ports.push(await choosePort(PORTS.daNode + i, taken));
   const grpcPort = await choosePort(PORTS.disperserGrpc, taken);
-  const entry: DaService['entry'] = { disperserGrpc: '', disperserPid: 0, nodes: [] };
+  const opPort = await choosePort(PORTS.opAltDa, taken);
+  const nitroPort = await choosePort(PORTS.nitroDa, taken);
+  const entry: DaService['entry'] = {
+    ...{ disperserGrpc: '', disperserPid: 0, altDaUrl: '', nitroUrl: '' },
+    nodes: [],
+  };
   const [disperser] = await Promise.all([
     launch(
-      disperserProcess({ grpcPort, keyFile: deps.disperser.privateKeyFile }, place),
+      disperserProcess(
+        {
+          ...{ grpcPort, opPort, nitroPort, indexerUrl: deps.indexerUrl },
+          keyFile: deps.disperser.privateKeyFile,
+          archiveKeyFile: deps.archive.privateKeyFile,
+        },
+        place,
+      ),
       (line) => {
-        const { grpc, pid } = disperserReady.parse(line);
+        const { grpc, pid, op, nitro } = disperserReady.parse(line);
+        entry.altDaUrl = op;
+        entry.nitroUrl = nitro;
         entry.disperserGrpc = grpc;
         entry.disperserPid = pid;
       },

@@ -17,8 +17,10 @@ export const ACCOUNTS = {
   disperser: { first: 37 + DA_NODES_MAX, count: 1, prefix: 'disperser-' },
   /** What storage nodes stake and sign receipts with. */
   provider: { first: 38 + DA_NODES_MAX, count: 32, prefix: 'provider-' },
+  /** What the disperser pays the archive of rollups with. */
+  archive: { first: 70 + DA_NODES_MAX, count: 1, prefix: 'archive-' },
 } as const;
-export const ACCOUNTS_FUNDED = ACCOUNTS.provider.first + ACCOUNTS.provider.count;
+export const ACCOUNTS_FUNDED = ACCOUNTS.archive.first + ACCOUNTS.archive.count;
 
 export type DevelopmentKey = { address: Address; privateKey: Hex; privateKeyFile: string };
 

@@ -182,7 +182,13 @@ export async function startNetwork(
     (async () => {
       if (options.da === 0) return;
       const [disperser] = writeKeys(keys, 'disperser');
-      da = await startDaService({ place, taken, operators, disperser: disperser!, launch });
+      const [archive] = writeKeys(keys, 'archive');
+      da = await startDaService({
+        ...{ place, taken, operators, launch },
+        disperser: disperser!,
+        archive: archive!,
+        indexerUrl: `http://127.0.0.1:${indexerPort}`,
+      });
     })(),
     (async () => {
       if (isBroughtUp) return;

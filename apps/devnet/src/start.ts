@@ -70,6 +70,8 @@ try {
             kvUrl: network.kvUrl,
             storageNodes: network.storageNodes.map((node) => node.url),
             disperserGrpc: network.da?.disperserGrpc,
+            altDaUrl: network.da?.altDaUrl,
+            nitroUrl: network.da?.nitroUrl,
             daNodes: network.da?.nodes.map((node) => node.url),
           },
         }),

@@ -26,6 +26,9 @@ export const devnetFileSchema = z.object({
       /** `host:port` of the disperser's gRPC. */
       disperserGrpc: z.string(),
       disperserPid: z.int(),
+      /** OP alt-DA and Nitro's DA provider, which the disperser serves. */
+      altDaUrl: z.string(),
+      nitroUrl: z.string(),
       /** `url` is `host:port` of gRPC, `address` the operator. */
       nodes: z.array(z.object({ url: z.string(), address: addressSchema, pid: z.int() })),
     })

@@ -7,7 +7,12 @@ import { appProcess } from './app.ts';
 /** The line a DA node prints when it serves. */
 export const daNodeReady = z.object({ url: z.string(), address: addressSchema, pid: z.int() });
 /** The line the disperser prints when it serves. */
-export const disperserReady = z.object({ grpc: z.string(), pid: z.int() });
+export const disperserReady = z.object({
+  grpc: z.string(),
+  op: z.string(),
+  nitro: z.string(),
+  pid: z.int(),
+});
 
 export type DaPlace = { dir: string; logDir: string; rpcUrl: string; deployment: Deployment };
 
@@ -51,7 +56,15 @@ export function daNodeProcess(
 }
 
 export function disperserProcess(
-  spec: { grpcPort: number; keyFile: string },
+  spec: {
+    grpcPort: number;
+    opPort: number;
+    nitroPort: number;
+    keyFile: string;
+    /** Pays for the archive of what rollups store. */
+    archiveKeyFile: string;
+    indexerUrl: string;
+  },
   place: DaPlace,
 ): ChildOptions {
   return appProcess('da-disperser', {
@@ -62,6 +75,8 @@ export function disperserProcess(
       ...['--data-dir', join(place.dir, 'nodes', 'disperser')],
       ...['--key-file', spec.keyFile],
       ...['--grpc-port', String(spec.grpcPort)],
+      ...['--op-port', String(spec.opPort), '--nitro-port', String(spec.nitroPort)],
+      ...['--archive-indexer-url', spec.indexerUrl, '--archive-key-file', spec.archiveKeyFile],
       ...['--poll-ms', '250'],
     ],
   });
