@@ -40,7 +40,7 @@ const TICKS = 100;
 
 type Running = AsyncDisposable & { dir: string; file: DevnetFile };
 
-async function startDevnet(): Promise<Running> {
+export async function startDevnet(): Promise<Running> {
   const dir = mkdtempSync(join(tmpdir(), 'cairn-bench-da-'));
   const args = ['--dir', dir, '--nodes', '1', '--shards', '1', '--no-mine', '--da', '7', '--json'];
   const child = spawn(
@@ -104,7 +104,7 @@ async function put(deps: ThroughDeps, bytes: number, signal?: AbortSignal): Prom
 }
 
 /** CPU seconds of a process so far. */
-function cpuSeconds(pid: number): number {
+export function cpuSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[11]) + Number(fields[12])) / TICKS;

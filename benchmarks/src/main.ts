@@ -19,6 +19,7 @@ const SUITES: Record<string, () => Promise<{ suite: Suite }>> = {
   kv: () => import('./kv.ts'),
   pora: () => import('./pora.ts'),
   merkle: () => import('./merkle.ts'),
+  rollup: () => import('./rollup.ts'),
   sync: () => import('./sync.ts'),
   transfer: () => import('./transfer.ts'),
 };
