@@ -3,7 +3,14 @@
  * then the archive (both are encoded again and must give the commitment). The last few verified blobs stay in memory, since the
  * inputs of one blob are asked for one after the other.
  */
-import { equalBytes, errorMessage, type Hash32, hexToBytes, type Logger } from '@cairn/base';
+import {
+  CodedError,
+  equalBytes,
+  errorMessage,
+  type Hash32,
+  hexToBytes,
+  type Logger,
+} from '@cairn/base';
 import type { DaReader } from '@cairn/chain/da';
 import {
   type BlobFormat,
@@ -11,6 +18,7 @@ import {
   type EncodedBlob,
   encodeBlobInThreads,
   parseBlobFormat,
+  readCertifiedFrame,
   rowCode,
 } from '@cairn/erasure';
 import type { Kernels } from '@cairn/kernels';
@@ -76,9 +84,17 @@ export class BlobSource {
 
   /** The blob with its trees, to make proofs from. Costs an encoding. */
   async encoded(header: BlobHeader): Promise<EncodedBlob> {
-    const { kernels } = this.#deps;
+    const { kernels, threads } = this.#deps;
     const format = formatOf(header);
     const data = await this.dataRows(header);
+    const payload = readCertifiedFrame(format, data, header.length);
+    if (payload.length > 0)
+      return encodeBlobInThreads(kernels, threads, payload, {
+        version: format.version,
+        shape: format.shape,
+        signal: AbortSignal.timeout(this.#options.timeoutMs),
+      });
+    // Rows that are no frame: nobody of ours makes such a blob, and a proof of it may cost this thread some time.
     const rows = new Uint8Array(4 * data.length);
     rows.set(data);
     rows.set(rowCode(kernels, format).encode(data, format.rowBytes), data.length);
@@ -121,7 +137,12 @@ export class BlobSource {
     const { reader, members, kernels, entrance } = this.#deps;
     const epoch = await reader.epoch(header.epoch);
     const quorum = epoch?.quorums[header.quorum];
-    if (!epoch || !quorum) throw new Error(`epoch ${header.epoch} is not known any more`);
+    if (!epoch || !quorum)
+      throw new CodedError({
+        code: 'ROLLUP_EPOCH_UNKNOWN',
+        kind: 'unavailable',
+        message: `epoch ${header.epoch} is not known any more`,
+      });
     const place = { epoch, quorum };
     return (await retrieveBlob({ members, kernels, entrance }, place, header, { signal })).dataRows;
   }

@@ -64,7 +64,7 @@ export function nitroMethods(
     signal: AbortSignal,
   ): Promise<{ 'serialized-da-cert': string }> => {
     if (message.length === 0) throw new RpcError(-32602, 'invalid params: the message is empty');
-    await checkRetention(timeout, await deps.keptUntil());
+    checkRetention(timeout, await deps.keptUntil());
     try {
       return { 'serialized-da-cert': bytesToHex(await inputs.put(message, { signal })) };
     } catch (error) {
@@ -178,7 +178,7 @@ function chunkedMethods(
 }
 
 /** Zero, or a time that has passed, means no preference. */
-async function checkRetention(timeout: bigint, keptUntil: number | undefined): Promise<void> {
+function checkRetention(timeout: bigint, keptUntil: number | undefined): void {
   if (keptUntil === undefined || timeout <= BigInt(keptUntil)) return;
   throw new CodedError({
     code: 'ROLLUP_RETENTION',
