@@ -2,7 +2,7 @@
  * What a node does by itself, on a real chain: which headers it takes, how long it keeps rows, how it answers challenges. The
  * nodes run in this process over their own files; a restart is the same folder and port again.
  */
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hexToBytes, seededRandom } from '@cairn/base';
 import type { TransactionSender } from '@cairn/chain';
@@ -247,11 +247,16 @@ describe('challenges', () => {
 
   it('opened while the node was down, or left open by one that went down, are answered after its start', async () => {
     const blob = await confirmed();
+    const { dataDir } = network.configs[2]!;
+    const rows = join(dataDir, 'rows', `${blob.key.slice(2)}.rows`);
+    await rename(rows, join(dataDir, 'aside')); // it sees the challenge and cannot answer it
     const before = await challenge(blob, 2);
-    await settled(); // seen, not drawn yet
-    await network.nodes[2]!.stop();
-    const meanwhile = await challenge(blob, 2, 1);
     await network.anvil.mine(20); // further back than a pass looks by itself
+    await settled();
+    await network.nodes[2]!.stop();
+    await rename(join(dataDir, 'aside'), rows);
+    const meanwhile = await challenge(blob, 2, 1);
+    await network.anvil.mine(3);
     await network.startNode(2);
     await answered(before, 'the one it had seen');
     await answered(meanwhile, 'the one it had not');
