@@ -206,6 +206,27 @@ describe('receipts', () => {
     });
   }, 90_000);
 
+  it('a challenge whose answer a reorg dropped is answered again', async () => {
+    await using network = await CustodyNetwork.start();
+    const node = await network.node('a', 5);
+    const file = makeFile(bytesOf(6, 9000));
+    const txSeq = await network.submit(file);
+    await network.store(node, file, txSeq);
+    const opened = await network.challenge(await network.receipt(node, txSeq));
+    const snapshot = await network.chain.rpc('evm_snapshot');
+    for (let round = 0; round < 2; round++) {
+      await network.chain.mine(3);
+      const outcome = await waitFor(() => network.reader.outcome(opened), {
+        timeoutMs: 15_000,
+        what: 'an answer',
+      });
+      expect(outcome).toEqual({ kind: 'answered' });
+      if (round > 0) break;
+      await network.chain.rpc('evm_revert', [snapshot]);
+      expect(await network.reader.isOpen(opened.id)).toBe(true);
+    }
+  }, 60_000);
+
   it('a receipt of a file that a reorg moved is void', async () => {
     await using network = await CustodyNetwork.start();
     const node = await network.node('a', 5);

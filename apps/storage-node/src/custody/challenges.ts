@@ -1,6 +1,8 @@
 /*
  * Answers challenges of our receipts: finds them in the log, waits for the draw, proves the sector under the receipt's flow root. A
- * pass is idempotent and begins some blocks before the last one ended, so a reorg or a restart needs no undoing.
+ * pass is idempotent and begins some blocks before the last one ended, so a reorg or a restart needs no undoing. Nothing is remembered as
+ * done: a reorg may drop our answer, or open the same challenge again in another block. What is closed costs one call a pass until
+ * the overlap has moved past it.
  */
 import { CodedError, errorMessage, type Hash32, type Logger } from '@cairn/base';
 import type { TransactionSender } from '@cairn/chain';
@@ -33,8 +35,8 @@ export class Challenges {
   readonly #deps: ChallengesDeps;
   readonly #options: ChallengesOptions;
   readonly #open = new Map<Hash32, CustodyChallenge>();
-  /** Ended ones that the overlap may show again. */
-  readonly #done = new Set<Hash32>();
+  /** Past their deadline, told once. */
+  readonly #missed = new Set<Hash32>();
 
   constructor(deps: ChallengesDeps, options: ChallengesOptions) {
     this.#deps = deps;
@@ -57,7 +59,6 @@ export class Challenges {
       const to = Math.min(head, from + pageBlocks - 1);
       const range = { fromBlock: from, toBlock: to, provider: sender.address };
       for (const challenge of await reader.opened(range)) {
-        if (this.#done.has(challenge.id)) continue;
         // Stopping here keeps the page for the next pass.
         if (this.#open.size >= OPEN_MAX) return this.#answerDue(head, signal);
         this.#open.set(challenge.id, challenge);
@@ -74,12 +75,15 @@ export class Challenges {
       const about = { challenge: id, txSeq: challenge.receipt.txSeq };
       try {
         if (!(await reader.isOpen(id))) {
-          this.#close(id); // answered, by us or another, or gone with a reorg
+          this.#open.delete(id); // answered, by us or another, or gone with a reorg
         } else if (head >= challenge.deadline) {
+          this.#open.delete(id);
+          if (this.#missed.has(id)) continue;
+          if (this.#missed.size >= OPEN_MAX) this.#missed.clear();
+          this.#missed.add(id);
           log.error(about, 'a challenge passed its deadline unanswered: stake will be slashed');
           onMissed?.();
-          this.#close(id);
-        } else if (await this.#answer(challenge, signal)) this.#close(id);
+        } else if (await this.#answer(challenge, signal)) this.#open.delete(id);
       } catch (error) {
         signal.throwIfAborted();
         log.error(
@@ -88,12 +92,6 @@ export class Challenges {
         );
       }
     }
-  }
-
-  #close(id: Hash32): void {
-    this.#open.delete(id);
-    if (this.#done.size >= OPEN_MAX) this.#done.delete(this.#done.values().next().value!);
-    this.#done.add(id);
   }
 
   /** False while the sector is not drawn. Throws when it is not here. */
