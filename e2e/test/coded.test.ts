@@ -43,6 +43,8 @@ describe('a coded file on eight nodes of one shard each', () => {
       ...peerFlags(boot.map(({ address }) => address)),
       ...['--shard', `${shardId}/${SHARDS}`],
       ...['--repair-delay-seconds', '1', '--hash-threads', '1'],
+      // Who comes last finds most fragments rebuilt by the others, and may wait for more losses: not for hours here.
+      ...['--repair-lazy-seconds', '5'],
       // A machine that runs all of these at once is slow, not silent.
       ...['--peer-idle-ms', '30000'],
       ...extra,

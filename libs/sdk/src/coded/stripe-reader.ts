@@ -109,8 +109,8 @@ export class StripeReader {
         const isOther = isCodedError(error, 'ERASURE_PARITY');
         if (!isOther && !(isCodedError(error) && error.kind === 'not_ready')) throw error;
         cause = error;
-        // Another stripe may have left it already.
-        if (this.#parities[0] === parity) this.#parities.shift();
+        if (this.#parities[0] !== parity) continue; // another stripe left it already
+        this.#parities.shift();
         const reason = 'says it is the parity of this file and is not';
         if (isOther) this.#refused.push({ url: place.root, reason, lied: false });
       }
