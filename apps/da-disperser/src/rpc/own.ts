@@ -39,6 +39,7 @@ const openPart = z.object({
     account: bytes.refine((account) => account.length === 20, '20 bytes'),
     maxFee: bytes.refine((fee) => fee.length <= 32, 'at most 32 bytes'),
     length: z.int().min(1),
+    archive: z.boolean(),
   }),
 });
 const dataPart = z.object({ data: bytes.refine((part) => part.length <= PART_BYTES, '1 MiB') });
@@ -86,6 +87,13 @@ export function ownService(deps: OwnServiceDeps): GrpcService {
             kind: 'invalid',
             message: `a blob has at most ${info.payloadBytesMax} bytes`,
             details: { length: open.length, max: info.payloadBytesMax },
+          });
+        if (open.archive)
+          throw new CodedError({
+            code: 'DISPERSER_NO_ARCHIVE',
+            kind: 'invalid',
+            message: 'this disperser does not copy blobs of this API to the storage lane',
+            hint: 'store the data with cairn put beside it',
           });
         const { header, key } = await preparer.prepare(
           {
