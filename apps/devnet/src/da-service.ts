@@ -52,20 +52,12 @@ function daReader({ rpcUrl, deployment }: { rpcUrl: string; deployment: Deployme
   });
 }
 
-/** Whether some quorum can take blobs at the head of the chain. */
-export async function isDaServing(place: {
-  rpcUrl: string;
-  deployment: Deployment;
-}): Promise<boolean> {
-  const reader = daReader(place);
-  return (await reader.serving((await reader.head()).number)) !== undefined;
-}
-
 /**
- * Mines the chain to its first open quorum while the operators join. `isNew`: its clock is behind. It is brought to the present
- * before the seed of the epoch is captured, because locks and obligations are counted from there.
+ * Mines the chain to its next open quorum while the operators join, also when it comes back: time has passed since the seeds of its
+ * epochs were captured, and locks and obligations are counted from there. `isNew`: its clock is behind, and brought to the present
+ * before that capture.
  */
-export async function openFirstQuorum(
+export async function openNextQuorum(
   place: { rpcUrl: string; deployment: Deployment },
   operators: readonly DevelopmentKey[],
   options: { isNew: boolean; signal: AbortSignal },

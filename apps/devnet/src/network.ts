@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { CodedError } from '@cairn/base';
 import { DEVNET, type DevnetFile, PORTS } from '@cairn/protocol';
 import type { z } from 'zod';
-import { type DaService, isDaServing, openFirstQuorum, startDaService } from './da-service.ts';
+import { type DaService, openNextQuorum, startDaService } from './da-service.ts';
 import { deployOnce } from './deploy.ts';
 import { removeDescriptor, runningDevnet, writeDescriptor } from './descriptor.ts';
 import { ACCOUNTS_FUNDED, MNEMONIC, writeKeys } from './keys.ts';
@@ -84,8 +84,7 @@ export async function startNetwork(
   const accounts = writeKeys(keys, 'user');
   const deployment = await deployOnce(dir, chain.rpcUrl, accounts[0]!.privateKey);
   const place = { dir, logDir, rpcUrl: chain.rpcUrl, deployment };
-  const isBroughtUp = options.da === 0 || (await isDaServing(place));
-  if (isBroughtUp) await setBlockTime(chain.rpcUrl, DEVNET.blockTimeMs);
+  if (options.da === 0) await setBlockTime(chain.rpcUrl, DEVNET.blockTimeMs);
 
   const services: Supervised[] = [];
   /** The first process of each kind: the others wait for it, and find its compiled code in the cache. */
@@ -191,8 +190,8 @@ export async function startNetwork(
       });
     })(),
     (async () => {
-      if (isBroughtUp) return;
-      await openFirstQuorum(place, operators, {
+      if (options.da === 0) return;
+      await openNextQuorum(place, operators, {
         isNew: isNewChain,
         signal: bringUp.signal,
       });
