@@ -96,7 +96,7 @@ it('keeps its data over a stop, refuses a second one in its folder, and forgets 
   const get = (devnet: Awaited<ReturnType<typeof startDevnet>>, root: string) =>
     cairn(devnet, ['get', root, '-o', join(dir, 'out.bin'), '--overwrite']);
 
-  const first = await startDevnet([], { dir });
+  const first = await startDevnet(['--da', '3'], { dir });
   const put = await cairn(first, ['put', input, '--json']);
   expect(put.code, put.stderr).toBe(0);
   const root = String(put.json.root);
@@ -106,7 +106,9 @@ it('keeps its data over a stop, refuses a second one in its folder, and forgets 
   await first.stop();
   expect(existsSync(join(dir, 'devnet.json'))).toBe(false);
 
-  const again = await startDevnet([], { dir });
+  const again = await startDevnet(['--da', '3'], { dir });
+  const blob = await cairn(again, ['da', 'put', input, '--json']);
+  expect(blob.code, blob.stderr + blob.stdout).toBe(0);
   const got = await get(again, root);
   expect(got.code, got.stderr).toBe(0);
   expect(readFileSync(join(dir, 'out.bin')).equals(readFileSync(input))).toBe(true);
