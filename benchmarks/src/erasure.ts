@@ -1,7 +1,8 @@
 // Erasure coding: Reed-Solomon at the shapes of storage systems, stripes of coded files, and the DA codec at 32 MiB, each
 // backend against libraries that do the same work.
 import type { Kernels } from '@cairn/kernels';
-import { createTaskPool, loadNativeKernels, loadNodeKernels } from '@cairn/kernels/node';
+import { createTaskPool, loadNodeKernels } from '@cairn/kernels/node';
+import { nativeBackend, poolBackend } from './backends.ts';
 import {
   BLOB_BYTES,
   blobCases,
@@ -49,11 +50,11 @@ function ratiosOf(rows: readonly BenchRow[], backends: readonly Kernels[]): Benc
 }
 
 async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnType<Suite['run']> {
-  const native = loadNativeKernels();
+  const native = nativeBackend();
   const { kernels: wasm } = await loadNodeKernels('wasm');
   const backends = native.kernels ? [wasm, native.kernels] : [wasm];
   const peers = loadErasurePeers();
-  await using pool = await createTaskPool();
+  await using pool = await createTaskPool({ backend: poolBackend });
   const cases = [
     ...codeCases(backends, peers),
     ...stripeCases(backends),

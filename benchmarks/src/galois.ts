@@ -1,7 +1,7 @@
 // Finite-field kernels on one thread: every backend at the shapes the codecs use. Rates are of data (source rows), and for
 // mulAdd of the source.
 import { type GaloisKernels, wasmKernels } from '@cairn/kernels';
-import { loadNativeKernels } from '@cairn/kernels/node';
+import { nativeBackend } from './backends.ts';
 import { type BenchCase, type BenchRatio, interleave, ratio, type Suite } from './harness.ts';
 
 const KIB = 1024;
@@ -132,7 +132,7 @@ const SHAPES: readonly Shape[] = [
   { field: 8, data: 64, parity: 64, rowBytes: 64 * KIB, times: 16 },
 ];
 /** What a WASM workspace holds. */
-const WORKSPACE_BYTES = 64 * MIB;
+const WORKSPACE_BYTES = 128 * MIB;
 
 function casesOf(variant: Variant): BenchCase[] {
   const fitting = SHAPES.filter(
@@ -158,7 +158,7 @@ const NATIVE_TARGETS: readonly (readonly [string, number])[] = [
 ];
 
 async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnType<Suite['run']> {
-  const native = loadNativeKernels();
+  const native = nativeBackend();
   const relaxed = (await wasmKernels('relaxed')).galois;
   const strict = (await wasmKernels('strict')).galois;
   const variants: Variant[] = [

@@ -8,7 +8,8 @@ import {
   referenceKernels,
   SCRATCHPAD_BYTES,
 } from '@cairn/kernels';
-import { createHashPool, loadNativeKernels } from '@cairn/kernels/node';
+import { createHashPool } from '@cairn/kernels/node';
+import { nativeBackend, poolBackend } from './backends.ts';
 import {
   type BenchCase,
   type BenchRatio,
@@ -197,13 +198,13 @@ async function officialTree(data: Uint8Array): Promise<unknown> {
 
 async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnType<Suite['run']> {
   const material = inputs();
-  const native = loadNativeKernels();
+  const native = nativeBackend();
   const wasm = await loadKernels();
   const backends = native.kernels ? [wasm, native.kernels] : [wasm];
   const peers = await loadHashPeers();
   checkAgreement([referenceKernels(), ...backends], peers, material);
-  await using all = await createHashPool();
-  await using single = await createHashPool({ threads: 1 });
+  await using all = await createHashPool({ backend: poolBackend });
+  await using single = await createHashPool({ threads: 1, backend: poolBackend });
   const shared = new Uint8Array(new SharedArrayBuffer(POOL_BYTES));
   const pooled = (pool: typeof all): BenchCase => ({
     name: `kernels.poolSegmentRoots/threads=${pool.threads}`,

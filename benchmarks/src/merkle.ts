@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemData } from '@0gfoundation/0g-ts-sdk';
 import { type Kernels, loadKernels, referenceKernels } from '@cairn/kernels';
-import { createHashPool, loadNativeKernels } from '@cairn/kernels/node';
+import { createHashPool } from '@cairn/kernels/node';
 import { FileTree, FileTreeBuilder, fileTreeOfBytes } from '@cairn/merkle';
+import { nativeBackend, poolBackend } from './backends.ts';
 import { type BenchCase, interleave, ratio, type Suite } from './harness.ts';
 
 const MIB = 1024 * 1024;
@@ -50,7 +51,7 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnTy
   const tiny = data.subarray(0, REFERENCE_BYTES);
   const nodes = new Uint8Array(FILE_BYTES / 8);
   const wasm = await loadKernels();
-  const native = loadNativeKernels();
+  const native = nativeBackend();
   const backends = native.kernels ? [wasm, native.kernels] : [wasm];
 
   const sdk = await sdkRoot(small);
@@ -62,7 +63,7 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnTy
   try {
     const path = join(directory, 'file');
     writeFileSync(path, data);
-    await using pool = await createHashPool();
+    await using pool = await createHashPool({ backend: poolBackend });
     const cases: BenchCase[] = [
       ...backends.flatMap((kernels): BenchCase[] => [
         {
