@@ -19,7 +19,6 @@ export default defineConfig({
             'libs/*/test/**/*.test.ts',
             'apps/*/test/**/*.test.ts',
             'contracts/tools/**/*.test.ts',
-            'benchmarks/test/**/*.test.ts',
           ],
           pool: 'forks',
           execArgv: ['--conditions=source'],
