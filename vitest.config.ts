@@ -19,6 +19,7 @@ export default defineConfig({
             'libs/*/test/**/*.test.ts',
             'apps/*/test/**/*.test.ts',
             'contracts/tools/**/*.test.ts',
+            'benchmarks/test/**/*.test.ts',
           ],
           pool: 'forks',
           execArgv: ['--conditions=source'],
