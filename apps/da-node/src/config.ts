@@ -46,6 +46,18 @@ export const daNodeConfigSchema = z.object({
     .max(60_000)
     .default(500)
     .describe('milliseconds between looks at the chain'),
+  rewardSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(600)
+    .describe('seconds between claims of rewards that have vested'),
+  rewardLeastWei: z
+    .string()
+    .regex(/^\d+$/, 'expected wei')
+    .default(String(10n ** 15n))
+    .describe('least amount that is worth a transaction to pay it out'),
   inFlightBytesMax: z
     .number()
     .int()

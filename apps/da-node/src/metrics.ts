@@ -21,5 +21,6 @@ export function createDaNodeMetrics(read: {
     metrics,
     calls: metrics.histogram('grpc_call_seconds', 'time of gRPC methods', ['method', 'outcome']),
     answered: metrics.counter('challenge_answered_total', 'challenges answered'),
+    paid: metrics.counter('reward_paid_tokens_total', 'rewards paid out to the operator'),
   };
 }

@@ -15,6 +15,7 @@ import { Attester } from './blobs/attest.ts';
 import { Receiver } from './blobs/receive.ts';
 import { RowServer } from './blobs/serve.ts';
 import { Operator } from './chain/operator.ts';
+import { Rewards } from './chain/rewards.ts';
 import { Watcher } from './chain/watcher.ts';
 import { ThreadedChecker } from './check/checker.ts';
 import type { DaNodeConfig } from './config.ts';
@@ -140,13 +141,22 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
     { reader, sender, bls: blstBls, secretKey, registry, log },
     { endpoint: config.endpoint ?? server.address, stakeWei: BigInt(config.stakeWei) },
   );
-  for (const [name, step] of [
-    ['operator duties', (signal: AbortSignal) => duties.step(signal)],
-    ['contract events', (signal: AbortSignal) => watcher.step(signal)],
+  const rewards = new Rewards(
+    {
+      ...{ reader, sender, index, operator, log },
+      onPaid: (wei) => metrics.paid.add({}, Number(wei) / 1e18),
+    },
+    { leastWei: BigInt(config.rewardLeastWei) },
+  );
+  const rewardMs = config.rewardSeconds * 1000;
+  for (const [name, intervalMs, step] of [
+    ['operator duties', config.pollMs, (signal: AbortSignal) => duties.step(signal)],
+    ['contract events', config.pollMs, (signal: AbortSignal) => watcher.step(signal)],
+    ['rewards', rewardMs, (signal: AbortSignal) => rewards.step(signal)],
   ] as const) {
     const loop = new Loop(step, {
       name,
-      intervalMs: config.pollMs,
+      intervalMs,
       onError: (error) =>
         log.warn(
           {

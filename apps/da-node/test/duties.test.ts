@@ -4,8 +4,8 @@
  */
 import { readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hexToBytes, seededRandom } from '@cairn/base';
-import type { TransactionSender } from '@cairn/chain';
+import { hexToBytes, parseAddress, seededRandom } from '@cairn/base';
+import { daEntranceAbi, type TransactionSender } from '@cairn/chain';
 import { challengeCall, type DaChallengeOpened, depositCall, failCall } from '@cairn/chain/da';
 import { encodeHeader } from '@cairn/quorum';
 import { GrpcClient } from '@cairn/rpc/grpc';
@@ -324,6 +324,59 @@ describe('in the end', () => {
     await waitFor(async () => !(await onDisk(0)).includes(kept.key), {
       timeoutMs: 10_000,
       what: 'the rows to go once the answer is final',
+    });
+  });
+});
+
+describe('what a node earns', () => {
+  const claims = async () => {
+    const logs = await createPublicClient({
+      transport: http(network.anvil.rpcUrl),
+    }).getContractEvents({
+      address: network.reader.contracts.entrance,
+      abi: daEntranceAbi,
+      eventName: 'RewardClaimed',
+      fromBlock: 0n,
+    });
+    return logs.map(({ args }) => args);
+  };
+
+  it('is claimed when the epoch answers for nothing any more, once, and paid out', async () => {
+    await network.nextEpoch();
+    await network.nodes[1]!.stop();
+    network.configs[1]!.rewardSeconds = 1;
+    await network.startNode(1);
+    const { operator } = network.nodes[1]!;
+    const { header } = await confirmed();
+    await settled();
+    const isOurs = (claim: Awaited<ReturnType<typeof claims>>[number]): boolean =>
+      parseAddress(claim.operator) === operator && claim.epoch === BigInt(header.epoch);
+    expect((await claims()).filter(isOurs)).toEqual([]);
+    await network.anvil.rpc('evm_increaseTime', [5000]);
+    await network.anvil.mine(1);
+    await waitFor(async () => (await claims()).some(isOurs) || undefined, {
+      timeoutMs: 15_000,
+      what: 'the reward to be claimed',
+    });
+    expect((await claims()).find(isOurs)!.amount).toBeGreaterThan(0n);
+    await waitFor(async () => (await network.reader.credits(operator)).fees === 0n || undefined, {
+      timeoutMs: 15_000,
+      what: 'the reward to be paid out',
+    });
+    const names = (await claims()).map((one) => `${one.operator} ${one.epoch} ${one.quorum}`);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it('is sent where the node is reached now, after it moved', async () => {
+    const node = network.nodes[0]!;
+    await node.stop();
+    network.configs[0]!.port = 0;
+    await network.startNode(0);
+    const { address, operator } = network.nodes[0]!;
+    expect(address).not.toBe(node.address);
+    await waitFor(async () => (await network.reader.endpoint(operator)) === address || undefined, {
+      timeoutMs: 10_000,
+      what: 'the new endpoint to be announced',
     });
   });
 });

@@ -100,7 +100,7 @@ export class TestNetwork implements AsyncDisposable {
           vaultAddress: addresses.vault,
           challengesAddress: addresses.challenges,
           stakeWei: String(BigInt(stake) * 10n ** 18n),
-          ...{ port: 0, pollMs: 50, receiveSeconds: 3 },
+          ...{ port: 0, pollMs: 50, receiveSeconds: 3, rewardLeastWei: '1' },
         }),
       );
     }

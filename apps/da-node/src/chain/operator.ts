@@ -19,6 +19,7 @@ import {
   optInCall,
   registerCall,
   revealCall,
+  setEndpointCall,
   stakeCall,
 } from '@cairn/chain/da';
 import {
@@ -48,6 +49,7 @@ export class Operator {
   readonly #deps: OperatorDeps;
   readonly #options: OperatorOptions;
   #revealedEpoch = -1;
+  #isAnnounced = false;
 
   constructor(deps: OperatorDeps, options: OperatorOptions) {
     this.#deps = deps;
@@ -62,6 +64,7 @@ export class Operator {
   async step(signal: AbortSignal): Promise<void> {
     const { reader } = this.#deps;
     const entry = await reader.operator(this.address);
+    if (BigInt(entry.record) !== 0n) await this.#announce(signal);
     if (!entry.isActive) {
       if (!entry.isJailed) await this.#join(BigInt(entry.record) !== 0n, signal);
       return;
@@ -103,6 +106,18 @@ export class Operator {
     }
     await sender.send(activateCall(contracts, NOBODY), { signal });
     log.info({ operator: this.address }, 'operator active from the next snapshot on');
+  }
+
+  /** Says where this node is now, when it was elsewhere before. */
+  async #announce(signal: AbortSignal): Promise<void> {
+    if (this.#isAnnounced) return;
+    const { reader, sender, log } = this.#deps;
+    const { endpoint } = this.#options;
+    if ((await reader.endpoint(this.address)) !== endpoint) {
+      await sender.send(setEndpointCall(reader.contracts, endpoint), { signal });
+      log.info({ endpoint }, 'endpoint announced');
+    }
+    this.#isAnnounced = true;
   }
 
   async #reveal(epoch: number, parameters: DaParameters, signal: AbortSignal): Promise<void> {

@@ -4,6 +4,7 @@
  *   blob    key → header, member, state (0 stored, 1 confirmed and paid), newest reference block it was signed for
  *   lapse   (account, epoch) → headers that were stored, never confirmed, and dropped in that epoch
  *   challenge   id → blob, block it was opened in; until its end is final
+ *   served  (epoch, quorum, member) → a paid blob obliges us there: its reward is not claimed yet
  *   meta    key → value        network, last block whose events are in
  *
  * A row is inserted after its file is durable and removed before its file is, so a key here always has its rows.
@@ -37,6 +38,10 @@ export const MIGRATIONS: readonly string[] = [
    CREATE INDEX blob_expiry ON blob (expiry);
    CREATE TABLE lapse (account BLOB, epoch INTEGER, count INTEGER NOT NULL, PRIMARY KEY (account, epoch)) STRICT, WITHOUT ROWID;`,
   `CREATE TABLE challenge (id BLOB PRIMARY KEY, blob BLOB NOT NULL, block INTEGER NOT NULL) STRICT, WITHOUT ROWID;`,
+  `CREATE TABLE served (
+     epoch INTEGER, quorum INTEGER, member INTEGER, PRIMARY KEY (epoch, quorum, member)
+   ) STRICT, WITHOUT ROWID;
+   INSERT OR IGNORE INTO served SELECT epoch, quorum, member FROM blob WHERE state = 1;`,
 ];
 
 export const BLOB_STATE = { stored: 0, confirmed: 1 } as const;
@@ -130,11 +135,39 @@ export class BlobIndex {
     })();
   }
 
-  /** The blob is paid for: from now on it obliges. False when it is not here. */
+  /** The blob is paid for: from now on it obliges, and earns. False when it is not here. */
   confirm(key: Hash32): boolean {
-    return (
-      this.#db.prepare('UPDATE blob SET state = 1 WHERE key = ?').run(hexToBytes(key)).changes > 0
-    );
+    const bytes = hexToBytes(key);
+    return this.#db.transaction(() => {
+      // Events come again after a restart: what was confirmed once is not owed twice.
+      const { changes } = this.#db
+        .prepare('UPDATE blob SET state = 1 WHERE key = ? AND state = 0')
+        .run(bytes);
+      if (changes > 0)
+        this.#db
+          .prepare(
+            'INSERT OR IGNORE INTO served SELECT epoch, quorum, member FROM blob WHERE key = ?',
+          )
+          .run(bytes);
+      return (
+        changes > 0 || this.#db.prepare('SELECT 1 FROM blob WHERE key = ?').get(bytes) !== undefined
+      );
+    })();
+  }
+
+  /** Memberships whose reward is not claimed yet, oldest first. */
+  served(max: number): { epoch: number; quorum: number; member: number }[] {
+    return this.#db
+      .prepare<[number], { epoch: number; quorum: number; member: number }>(
+        'SELECT epoch, quorum, member FROM served ORDER BY epoch, quorum, member LIMIT ?',
+      )
+      .all(max);
+  }
+
+  dropServed({ epoch, quorum, member }: { epoch: number; quorum: number; member: number }): void {
+    this.#db
+      .prepare('DELETE FROM served WHERE epoch = ? AND quorum = ? AND member = ?')
+      .run(epoch, quorum, member);
   }
 
   remove(key: Hash32): void {

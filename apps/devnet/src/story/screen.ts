@@ -31,7 +31,7 @@ Cairn is running: a decentralized storage network on this machine.
   indexer    ${network.indexerUrl}
   kv node    ${network.kvUrl ?? ''}   pid ${network.kv?.pid ?? ''}
 ${network.storageNodes.map((node) => `  node       ${node.url}   shard ${node.shardId}/${node.numShard}   admin ${node.adminUrl}   pid ${node.pid}`).join('\n')}
-${da ? `  disperser  ${da.disperserGrpc}   pid ${da.disperserPid}\n${da.nodes.map(({ url, address, pid }) => `  da node    ${url}   operator ${address}   pid ${pid}\n`).join('')}` : ''}  data       ${dir} (logs in logs/, keys in keys/)
+${da ? `  rollups    OP alt-DA ${da.altDaUrl}   Nitro ${da.nitroUrl}   (docs/rollups.md)\n  disperser  ${da.disperserGrpc}   pid ${da.disperserPid}\n${da.nodes.map(({ url, address, pid }) => `  da node    ${url}   operator ${address}   pid ${pid}\n`).join('')}` : ''}  data       ${dir} (logs in logs/, keys in keys/)
 
 Type in a second terminal:
 

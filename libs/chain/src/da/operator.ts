@@ -144,6 +144,18 @@ export const claimRewardCall = (
     BigInt(input.member),
   ]);
 
+/** Pays out what `DAEntrance` credited: parts of fees. */
+export const withdrawCreditCall = (contracts: DaContracts, account: Address): ContractCall =>
+  entrance(contracts, 'withdrawCredit', [account]);
+
+/** Pays out what `DAChallenges` credited: answers, and bonds of challenges that were won. */
+export const withdrawAnswersCall = (contracts: DaContracts, account: Address): ContractCall => ({
+  address: contracts.challenges,
+  abi: daChallengesAbi,
+  functionName: 'withdraw',
+  args: [account],
+});
+
 /** A leaf of a confirmed batch, as challenges name it. `absentees` are the certificate's, `siblings` lead to the batch's root. */
 export type ConfirmedLeaf = {
   batch: Batch;

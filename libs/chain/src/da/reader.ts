@@ -320,6 +320,19 @@ export function createDaReader(options: DaReaderOptions): DaReader {
         const domain = { chainId, contract: contracts.entrance };
         return findBlob(client, domain, key, Math.max(0, genesisBlock));
       }),
+    credits: (account) =>
+      guard(async () => {
+        const call = { functionName: 'credits', args: [account] } as const;
+        const [fees, answers] = await Promise.all([
+          client.readContract({ ...entrance, ...call }),
+          client.readContract({ ...challenges, ...call }),
+        ]);
+        return { fees, answers };
+      }),
+    endpoint: (operator) =>
+      guard(() =>
+        client.readContract({ ...registry, functionName: 'endpointOf', args: [operator] }),
+      ),
     challengeBond: (operator) =>
       guard(() =>
         client.readContract({ ...challenges, functionName: 'bondFor', args: [operator] }),

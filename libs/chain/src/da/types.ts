@@ -140,6 +140,10 @@ export interface DaReader {
    * transaction does not show the header.
    */
   findBlob(key: Hash32): Promise<ConfirmedBlob | undefined>;
+  /** What the contracts owe an account and have not paid out: parts of fees, and of challenges. Wei. */
+  credits(account: Address): Promise<{ fees: bigint; answers: bigint }>;
+  /** Where others reach an operator, as it announced it. */
+  endpoint(operator: Address): Promise<string>;
   /** Bond of the next challenge against an operator at the newest block's base fee. Wei. */
   challengeBond(operator: Address): Promise<bigint>;
   /** Whether a challenge waits for its answer or failure. */
