@@ -1,8 +1,9 @@
 /* A confirmed blob found by what 0G's commitments name, from the log and calldata of the chain alone. */
-import { type Hash32, parseAddress, parseHash32 } from '@cairn/base';
-import { type BlobHeader, batchProof, blobKey, epochStart, type Lookup } from '@cairn/quorum';
-import { decodeFunctionData, type Hex, type PublicClient } from 'viem';
+import type { Hash32 } from '@cairn/base';
+import { batchProof, blobKey, type Domain, epochStart, type Lookup } from '@cairn/quorum';
+import type { Hex, PublicClient } from 'viem';
 import { daEntranceAbi } from '../generated/da-entrance-abi.ts';
+import { decodeConfirmInput } from './confirm-input.ts';
 import type { DaContracts, DaParameters } from './types.ts';
 
 export type ConfirmedAt = { commitment: Hash32; epoch: number; quorum: number };
@@ -44,52 +45,20 @@ export async function findConfirmedBlob(
         log.transactionHash;
       if (!isIt) continue;
       const { input } = await client.getTransaction({ hash: log.transactionHash! });
-      const lookup = lookupOf(input, { ...at, chainId: parameters.chainId, contracts });
+      const entrance = { chainId: parameters.chainId, contract: contracts.entrance };
+      const lookup = lookupOf(input, at.commitment, entrance);
       if (lookup) return { kind: 'found', lookup };
     }
   }
   return { kind: 'absent', isFinal: head > last };
 }
 
-type RawHeader = Omit<BlobHeader, 'expiry'> & { expiry: bigint };
-
 /** The lookup of a blob in the calldata of `confirmBatch`; undefined for a call through another contract. */
-function lookupOf(
-  input: Hex,
-  at: ConfirmedAt & { chainId: number; contracts: DaContracts },
-): Lookup | undefined {
-  let call: ReturnType<typeof decodeFunctionData<typeof daEntranceAbi>>;
-  try {
-    call = decodeFunctionData({ abi: daEntranceAbi, data: input });
-  } catch {
-    return undefined;
-  }
-  if (call.functionName !== 'confirmBatch') return undefined;
-  const [{ batch }, raw] = call.args;
-  const headers = (raw as readonly unknown[]).map((one): BlobHeader => {
-    const header = one as RawHeader;
-    return {
-      ...header,
-      commitment: parseHash32(header.commitment),
-      account: parseAddress(header.account),
-      disperser: parseAddress(header.disperser),
-      expiry: Number(header.expiry),
-    };
-  });
-  const index = headers.findIndex(({ commitment }) => commitment === at.commitment);
-  const header = headers[index];
-  if (!header) return undefined;
-  const entrance = { chainId: at.chainId, contract: at.contracts.entrance };
-  const keys = headers.map((one) => blobKey(entrance, one));
-  return {
-    batch: {
-      ...batch,
-      referenceBlock: Number(batch.referenceBlock),
-      expiry: Number(batch.expiry),
-      root: parseHash32(batch.root),
-    },
-    header,
-    index,
-    siblings: batchProof(keys, index),
-  };
+function lookupOf(input: Hex, commitment: Hash32, entrance: Domain): Lookup | undefined {
+  const call = decodeConfirmInput(input);
+  const index = call?.headers.findIndex((header) => header.commitment === commitment) ?? -1;
+  if (!call || index < 0) return undefined;
+  const keys = call.headers.map((header) => blobKey(entrance, header));
+  const { batch, headers } = call;
+  return { batch, header: headers[index]!, index, siblings: batchProof(keys, index) };
 }

@@ -2,25 +2,11 @@
  * Finds the confirmation of a blob by its key, from the chain alone: the event names the transaction, whose input has every header
  * of the batch, so header, batch and the path of its leaf follow. Nobody has to be asked or believed.
  */
-import {
-  bytesToHash32,
-  CodedError,
-  type Hash32,
-  hexToBytes,
-  parseHash32,
-  positionFromBigint,
-} from '@cairn/base';
-import {
-  type Batch,
-  batchProof,
-  batchRoot,
-  blobKey,
-  type Domain,
-  decodeHeader,
-  encodeLookup,
-} from '@cairn/quorum';
-import { decodeFunctionData, encodeAbiParameters, type Hex, type PublicClient } from 'viem';
+import { CodedError, type Hash32, parseHash32, positionFromBigint } from '@cairn/base';
+import { batchProof, batchRoot, blobKey, type Domain, encodeLookup } from '@cairn/quorum';
+import type { PublicClient } from 'viem';
 import { daEntranceAbi } from '../generated/da-entrance-abi.ts';
+import { decodeConfirmInput } from './confirm-input.ts';
 import type { ConfirmedBlob } from './types.ts';
 
 /** Blocks per log request; most endpoints refuse much more. */
@@ -30,14 +16,6 @@ const CHARGED = daEntranceAbi.find(
   (item): item is Extract<(typeof daEntranceAbi)[number], { type: 'event'; name: 'BlobCharged' }> =>
     item.type === 'event' && item.name === 'BlobCharged',
 )!;
-const CONFIRM = daEntranceAbi.find(
-  (
-    item,
-  ): item is Extract<(typeof daEntranceAbi)[number], { type: 'function'; name: 'confirmBatch' }> =>
-    item.type === 'function' && item.name === 'confirmBatch',
-)!;
-const HEADER_TYPE = { ...CONFIRM.inputs[1], type: 'tuple' } as const;
-
 /**
  * Undefined when no block in [fromBlock, head] paid for it. Throws `CHAIN_BLOB_INDIRECT` (not_found) when another contract made the
  * confirmation, so that its input is not the batch.
@@ -59,7 +37,7 @@ export async function findBlob(
     });
     if (!log?.transactionHash) continue;
     const { input, to } = await client.getTransaction({ hash: log.transactionHash });
-    const batched = to?.toLowerCase() === entrance.contract ? decodeConfirm(input) : undefined;
+    const batched = to?.toLowerCase() === entrance.contract ? decodeConfirmInput(input) : undefined;
     const keys = batched?.headers.map((header) => blobKey(entrance, header)) ?? [];
     const index = keys.indexOf(key);
     if (!batched || index < 0 || batchRoot(keys) !== batched.batch.root)
@@ -83,29 +61,4 @@ export async function findBlob(
     };
   }
   return undefined;
-}
-
-function decodeConfirm(
-  input: Hex,
-): { batch: Batch; absentees: number[]; headers: ReturnType<typeof decodeHeader>[] } | undefined {
-  try {
-    const { functionName, args } = decodeFunctionData({ abi: daEntranceAbi, data: input });
-    if (functionName !== 'confirmBatch') return undefined;
-    const [{ batch, absentees }, headers] = args;
-    return {
-      batch: {
-        ...batch,
-        referenceBlock: positionFromBigint(batch.referenceBlock),
-        expiry: positionFromBigint(batch.expiry),
-        root: bytesToHash32(hexToBytes(batch.root)),
-      },
-      absentees: [...absentees],
-      // A header's ABI words are its wire form.
-      headers: headers.map((header) =>
-        decodeHeader(hexToBytes(encodeAbiParameters([HEADER_TYPE], [header]))),
-      ),
-    };
-  } catch {
-    return undefined; // not a call of this contract
-  }
 }
