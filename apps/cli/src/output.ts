@@ -72,13 +72,19 @@ export class Progress {
     this.#isQuiet = isQuiet;
   }
 
-  update(phase: string, bytes: number, total: number): void {
+  /** `show` writes an amount; bytes by default. */
+  update(
+    phase: string,
+    done: number,
+    total: number,
+    show: (amount: number) => string = formatBytes,
+  ): void {
     if (this.#isQuiet) return;
     const now = performance.now();
-    if (now - this.#lastAt < (this.#isTerminal ? 80 : 3000) && bytes < total) return;
+    if (now - this.#lastAt < (this.#isTerminal ? 80 : 3000) && done < total) return;
     this.#lastAt = now;
-    const share = total === 0 ? 1 : Math.min(1, bytes / total);
-    const text = `${this.#label} ${phase.padEnd(8)} ${(share * 100).toFixed(1).padStart(5)}% ${formatBytes(bytes)} of ${formatBytes(total)}`;
+    const share = total === 0 ? 1 : Math.min(1, done / total);
+    const text = `${this.#label} ${phase.padEnd(8)} ${(share * 100).toFixed(1).padStart(5)}% ${show(done)} of ${show(total)}`;
     if (!this.#isTerminal) {
       process.stderr.write(`${text}\n`);
       return;

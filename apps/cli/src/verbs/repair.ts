@@ -19,7 +19,7 @@ export const repair: Verb = {
       const result = await session.client.repair(root, {
         signal,
         onProgress: ({ stripes, totalStripes }) =>
-          progress.update('stripes', stripes, totalStripes),
+          progress.update('stripes', stripes, totalStripes, String),
       });
       progress.end();
       if (result.failedStripes > 0)
