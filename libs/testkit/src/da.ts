@@ -28,6 +28,9 @@ export type BringUpOptions = {
   signal?: AbortSignal | undefined;
 };
 
+/** Pause between blocks of a reveal window: its few blocks must last until everybody has looked at the chain. */
+const REVEAL_PACE_MS = 1000;
+
 /** Resolves with the epoch that serves now. Leaves automatic mining off. */
 export async function bringUpDa(options: BringUpOptions): Promise<number> {
   const { rpc, reader, operators, timeoutMs = 60_000 } = options;
@@ -40,18 +43,22 @@ export async function bringUpDa(options: BringUpOptions): Promise<number> {
         ...(seconds === undefined ? [] : [`0x${seconds.toString(16)}`]),
       ]);
   };
-  /** Mines a block whenever a transaction waits, until `isDone`. */
-  const serve = (what: string, isDone: () => Promise<boolean>): Promise<true> =>
-    waitFor(
+  /** Mines a block whenever a transaction waits, at most one every `paceMs`, until `isDone`. */
+  const serve = (what: string, isDone: () => Promise<boolean>, paceMs = 0): Promise<true> => {
+    let minedAt = Number.NEGATIVE_INFINITY;
+    return waitFor(
       async () => {
         options.signal?.throwIfAborted();
         if (await isDone()) return true;
         const { pending } = (await rpc('txpool_status')) as { pending: string };
-        if (Number(pending) > 0) await mine(1);
+        if (Number(pending) === 0 || performance.now() - minedAt < paceMs) return undefined;
+        await mine(1);
+        minedAt = performance.now();
         return undefined;
       },
       { timeoutMs, what, intervalMs: 30 },
     );
+  };
   await rpc('evm_setAutomine', [false]);
   await serve('operators to join', async () => {
     const entries = await Promise.all(
@@ -66,11 +73,15 @@ export async function bringUpDa(options: BringUpOptions): Promise<number> {
   const window = seedBlock(schedule, epoch) + 1;
   await options.onJoined?.(epochStart(schedule, epoch) - window);
   await mine(window - head);
-  await serve('operators to reveal', async () => {
-    const found = await reader.epoch(epoch);
-    const revealed = found?.quorums.reduce((sum, quorum) => sum + quorum.members.length, 0) ?? 0;
-    return revealed >= operators.length;
-  });
+  await serve(
+    'operators to reveal',
+    async () => {
+      const found = await reader.epoch(epoch);
+      const revealed = found?.quorums.reduce((sum, quorum) => sum + quorum.members.length, 0) ?? 0;
+      return revealed >= operators.length;
+    },
+    REVEAL_PACE_MS,
+  );
   head = (await reader.head()).number;
   await mine(epochStart(schedule, epoch) - head);
   return epoch;
