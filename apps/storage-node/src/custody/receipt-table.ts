@@ -26,23 +26,6 @@ export class ReceiptTable {
     return text === undefined ? undefined : signedReceiptSchema.parse(JSON.parse(text));
   }
 
-  /** Whether a submission is promised at `time` (unix seconds): its bytes must stay. */
-  binds(txSeq: number, time: number): boolean {
-    return (
-      this.#db
-        .prepare('SELECT 1 FROM receipt WHERE seq = ? AND expiry >= ? LIMIT 1')
-        .get(txSeq, time) !== undefined
-    );
-  }
-
-  /** Receipts that bind at `time`. */
-  countBinding(time: number): number {
-    return this.#db
-      .prepare('SELECT count(*) FROM receipt WHERE expiry >= ?')
-      .pluck()
-      .get(time) as number;
-  }
-
   /** Forgets what ended before `time`. */
   prune(time: number): void {
     this.#db.prepare('DELETE FROM receipt WHERE expiry < ?').run(time);
