@@ -1,6 +1,9 @@
 /*
  * What the operator earned: its part of the fees of each quorum it served in, once the obligations of the epoch are over, and
  * what challengers paid for its answers. Each round claims what has vested, oldest first, and pays out what was credited.
+ *
+ * A claim is forgotten when the contract says that it was made already, in a later round than the one that made it: a reorg may
+ * drop the transaction in between.
  */
 import { type Address, isCodedError, type Logger } from '@cairn/base';
 import type { ContractCall, TransactionSender } from '@cairn/chain';
@@ -26,8 +29,6 @@ export type RewardsOptions = {
 };
 
 const CLAIMS_PER_ROUND = 16;
-/** Refusals after which a claim has nothing more to bring. */
-const OVER = new Set(['AlreadyClaimed']);
 
 export class Rewards {
   readonly #deps: RewardsDeps;
@@ -51,11 +52,15 @@ export class Rewards {
         await sender.send(claimRewardCall(reader.contracts, served), { signal });
         log.info(served, 'reward claimed');
       } catch (error) {
-        const name = isCodedError(error, 'CHAIN_REVERTED') ? error.details.errorName : undefined;
-        if (name === 'NotVested') return; // later epochs vest later
-        if (!OVER.has(String(name))) throw error;
+        if (!isCodedError(error, 'CHAIN_REVERTED')) throw error;
+        const { errorName } = error.details;
+        if (errorName === 'NotVested') return; // later epochs vest later
+        // Mined and failed: somebody claimed it for us in the same block. The next round tells.
+        if (errorName === undefined) continue;
+        if (errorName !== 'AlreadyClaimed')
+          log.warn({ ...served, refusal: errorName }, 'a reward cannot be claimed');
+        index.dropServed(served);
       }
-      index.dropServed(served);
     }
   }
 
