@@ -2,7 +2,13 @@
  * Brings the DA service of a fresh chain to its first open quorum by mining blocks as they are needed, instead of waiting an
  * epoch of real time: operators join, the snapshot passes, they reveal, the epoch begins.
  */
-import { type EpochSchedule, epochAt, epochStart, seedBlock, snapshotBlock } from '@cairn/quorum';
+import {
+  type EpochSchedule,
+  epochAt,
+  epochStart,
+  revealWindow,
+  snapshotBlock,
+} from '@cairn/quorum';
 import { waitFor } from './net.ts';
 
 /** What is asked of the chain: part of `DaReader`, which this package cannot name since chain's own tests use it. */
@@ -21,6 +27,8 @@ export type BringUpOptions = {
   /** Operators that are about to join by themselves. */
   operators: readonly string[];
   timeoutMs?: number | undefined;
+  /** Least pause between blocks of a reveal window, whose few blocks must last until everybody has looked at the chain. */
+  revealPaceMs?: number | undefined;
   /** Seconds between blocks that are mined at once; without it they carry the same time. */
   blockSeconds?: number | undefined;
   /** Called when the operators have joined, with the blocks still to be mined: from here on the clock must not jump. */
@@ -28,15 +36,16 @@ export type BringUpOptions = {
   signal?: AbortSignal | undefined;
 };
 
-/** Pause between blocks of a reveal window: its few blocks must last until everybody has looked at the chain. */
 const REVEAL_PACE_MS = 1000;
+/** Epochs that are tried: somebody may miss a window on a busy machine. */
+const EPOCHS_MAX = 3;
 
-/** Resolves with the epoch that serves now. Leaves automatic mining off. */
+/** Resolves with the epoch that serves now. Throws when operators miss the windows of three. Leaves automatic mining off. */
 export async function bringUpDa(options: BringUpOptions): Promise<number> {
   const { rpc, reader, operators, timeoutMs = 60_000 } = options;
   const schedule = await reader.parameters();
+  let seconds = options.blockSeconds;
   const mine = async (count: number): Promise<void> => {
-    const seconds = options.blockSeconds;
     if (count > 0)
       await rpc('anvil_mine', [
         `0x${count.toString(16)}`,
@@ -66,23 +75,29 @@ export async function bringUpDa(options: BringUpOptions): Promise<number> {
     );
     return entries.every(({ isActive }) => isActive);
   });
-  let head = (await reader.head()).number;
-  // Joining counts at the snapshot: take the first epoch whose snapshot is still to come.
-  let epoch = (epochAt(schedule, head) ?? 0) + 1;
-  if (snapshotBlock(schedule, epoch) <= head) epoch++;
-  const window = seedBlock(schedule, epoch) + 1;
-  await options.onJoined?.(epochStart(schedule, epoch) - window);
-  await mine(window - head);
-  await serve(
-    'operators to reveal',
-    async () => {
-      const found = await reader.epoch(epoch);
-      const revealed = found?.quorums.reduce((sum, quorum) => sum + quorum.members.length, 0) ?? 0;
-      return revealed >= operators.length;
-    },
-    REVEAL_PACE_MS,
-  );
-  head = (await reader.head()).number;
-  await mine(epochStart(schedule, epoch) - head);
-  return epoch;
+  for (let tries = 0; tries < EPOCHS_MAX; tries++) {
+    const { number } = await reader.head();
+    // Joining counts at the snapshot: take the first epoch whose snapshot is still to come.
+    let epoch = (epochAt(schedule, number) ?? 0) + 1;
+    if (snapshotBlock(schedule, epoch) <= number) epoch++;
+    const window = revealWindow(schedule, epoch);
+    if (tries === 0) await options.onJoined?.(epochStart(schedule, epoch) - window.start);
+    else seconds = undefined; // the clock is at the present and must not run ahead
+    await mine(window.start - number);
+    let hasAll = false;
+    await serve(
+      'operators to reveal',
+      async () => {
+        const [found, head] = await Promise.all([reader.epoch(epoch), reader.head()]);
+        const revealed = found?.quorums.reduce((sum, quorum) => sum + quorum.members.length, 0);
+        hasAll = (revealed ?? 0) >= operators.length;
+        return hasAll || head.number >= window.end;
+      },
+      options.revealPaceMs ?? REVEAL_PACE_MS,
+    );
+    const head = (await reader.head()).number;
+    await mine(Math.max(0, epochStart(schedule, epoch) - head));
+    if (hasAll) return epoch;
+  }
+  throw new Error(`operators missed the reveal windows of ${EPOCHS_MAX} epochs`);
 }
