@@ -20,6 +20,7 @@ import {
 } from './harness.ts';
 import { type HashPeers, loadHashPeers } from './kernels/peers.ts';
 import { plainIteration } from './kernels/pora.ts';
+import { scalarKeccak } from './kernels/scalar-keccak.ts';
 
 const MIB = 1024 * 1024;
 /** What one run of a fast case hashes; slow libraries get a part, and are compared per byte. */
@@ -143,6 +144,7 @@ function ratiosOf(rows: readonly BenchRow[], backends: readonly Kernels[]): Benc
     const blake = 'blake2b512Many/itemBytes=4096';
     const pieces = 'sha256Many/itemBytes=2048/prefix=1';
     against(keccak, 'noble.keccak256/itemBytes=256', 15);
+    against(keccak, 'scalar-wasm.keccak256Many/itemBytes=256', 1.2);
     against(keccak, 'hash-wasm.keccak256/itemBytes=256');
     against(keccak, 'js-sha3.keccak256/itemBytes=256');
     for (const name of ['seal', 'unseal']) against(name, ours(name, 'reference'), 10);
@@ -190,6 +192,16 @@ function checkAgreement(all: readonly Kernels[], peers: HashPeers, { data, seeds
         throw new Error(`${name} disagrees with ours`);
 }
 
+function checkScalar(scalar: Awaited<ReturnType<typeof scalarKeccak>>, { data }: Inputs): void {
+  for (const itemBytes of [64, 135, 136, 256]) {
+    const part = data.subarray(0, 16 * itemBytes);
+    const out = new Uint8Array(16 * 32);
+    scalar(part, itemBytes, out);
+    if (!equalBytes(out, referenceKernels().keccak256Many(part, itemBytes)))
+      throw new Error(`scalar WASM disagrees with the reference at ${itemBytes} bytes`);
+  }
+}
+
 async function officialTree(data: Uint8Array): Promise<unknown> {
   const [tree, error] = await new MemData(data).merkleTree();
   if (error || !tree) throw error ?? new Error('the SDK gave no tree');
@@ -202,6 +214,8 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnTy
   const wasm = await loadKernels();
   const backends = native.kernels ? [wasm, native.kernels] : [wasm];
   const peers = await loadHashPeers();
+  const scalar = await scalarKeccak();
+  checkScalar(scalar, material);
   checkAgreement([referenceKernels(), ...backends], peers, material);
   await using all = await createHashPool({ backend: poolBackend });
   await using single = await createHashPool({ threads: 1, backend: poolBackend });
@@ -228,6 +242,12 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): ReturnTy
   const cases = [
     ...[...backends, referenceKernels()].flatMap((kernels) => ourCases(kernels, material)),
     ...peerCases(peers, material),
+    {
+      name: 'scalar-wasm.keccak256Many/itemBytes=256',
+      cpu: true,
+      bytes: DATA_BYTES,
+      run: () => scalar(material.data, 256, material.out),
+    },
     ...trees,
     ...(all.threads > 1 ? [pooled(single), pooled(all)] : []),
   ];

@@ -17,11 +17,10 @@ function table(rows: readonly (readonly string[])[]): string {
 
 function rate(row: BenchRow): string {
   if (row.megabytesPerSecond !== undefined) return `${number(row.megabytesPerSecond)} MB/s`;
-  if (row.millionPerSecond !== undefined)
-    return row.millionPerSecond >= 0.1
-      ? `${number(row.millionPerSecond)} M/s`
-      : `${number(row.millionPerSecond * 1e3)} k/s`;
-  return '';
+  const perSecond = (row.millionPerSecond ?? 0) * 1e6;
+  if (perSecond >= 1e5) return `${number(perSecond / 1e6)} M/s`;
+  if (perSecond >= 1e3) return `${number(perSecond / 1e3)} k/s`;
+  return perSecond > 0 ? `${number(perSecond)} /s` : '';
 }
 
 function verdict({ value, atLeast }: BenchRatio): string {

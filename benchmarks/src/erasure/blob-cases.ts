@@ -105,29 +105,51 @@ export function blobCases(backends: readonly Kernels[]): BenchCase[] {
   });
 }
 
-/** Encoding by all threads of a pool, and by this one, both by the clock. */
-export function threadCases(kernels: Kernels, pool: TaskPool): BenchCase[] {
+/** Encoding in this thread, by a pool of one thread and by one of all, by the clock. */
+export function threadCases(
+  kernels: Kernels,
+  pools: { one: TaskPool; all: TaskPool },
+): BenchCase[] {
   const payload = randomBytes(BLOB_BYTES, 32).subarray(5);
   const rows = new Uint8Array(new SharedArrayBuffer(4 * BLOB_BYTES));
+  const second = new Uint8Array(new SharedArrayBuffer(4 * BLOB_BYTES));
   const options = { version: 0x11, shape: SHAPE, rows } as const;
+  const pooled = (name: string, pool: TaskPool): BenchCase => ({
+    name,
+    bytes: BLOB_BYTES,
+    run: () => encodeBlobInThreads(kernels, pool, payload, options),
+  });
   return [
     {
-      name: THREAD_CASES.one,
+      name: THREAD_CASES.none,
       bytes: BLOB_BYTES,
       run: () => encodeBlob(kernels, payload, options),
     },
-    {
-      name: THREAD_CASES.all,
-      bytes: BLOB_BYTES,
-      run: () => encodeBlobInThreads(kernels, pool, payload, options),
-    },
+    pooled(THREAD_CASES.one, pools.one),
+    ...(pools.all.threads > 1
+      ? [
+          pooled(THREAD_CASES.all, pools.all),
+          {
+            name: THREAD_CASES.two,
+            bytes: 2 * BLOB_BYTES,
+            run: () =>
+              Promise.all(
+                [rows, second].map((memory) =>
+                  encodeBlobInThreads(kernels, pools.all, payload, { ...options, rows: memory }),
+                ),
+              ),
+          },
+        ]
+      : []),
   ];
 }
 
-/** Names of those two. */
+/** Names of those. */
 export const THREAD_CASES = {
-  one: `erasure.encodeBlob/clock=wall/bytes=${BLOB_BYTES}`,
-  all: `erasure.encodeBlobInThreads/clock=wall/bytes=${BLOB_BYTES}`,
+  none: `erasure.encodeBlob/clock=wall/bytes=${BLOB_BYTES}`,
+  one: `erasure.encodeBlobInThreads/threads=1/bytes=${BLOB_BYTES}`,
+  all: `erasure.encodeBlobInThreads/threads=all/bytes=${BLOB_BYTES}`,
+  two: `erasure.encodeBlobInThreads/threads=all/blobs=2/bytes=${BLOB_BYTES}`,
 } as const;
 
 /** Cells and proofs of one 128 KiB blob, by each library that is here. */

@@ -11,7 +11,7 @@
 
 #include "galois_ops.h"
 
-enum { STRIPE_MIN = 256, STRIPE_MAX = 4096, BLOCK_BYTES = 1 << 20, MATRIX_COLUMNS = 4096 };
+enum { STRIPE_BLOCKS_MIN = 5, STRIPE_BLOCKS_MAX = 17, BLOCK_BYTES = 1 << 20, MATRIX_COLUMNS = 4096 };
 
 typedef struct {
   const gf_ops *ops;
@@ -45,10 +45,13 @@ static unsigned log2_of(size_t n) { return (unsigned)__builtin_ctzll(n); }
 static size_t min_of(size_t a, size_t b) { return a < b ? a : b; }
 static uint8_t *allocate(size_t bytes) { return aligned_alloc(64, (bytes + 63) / 64 * 64 + 64); }
 
-/* Columns at a time, a multiple of 64. */
+/*
+ * Columns at a time: an odd number of 64-byte blocks, so that the rows of a stripe do not share the sets of the caches. With
+ * fewer than five blocks of very many rows memory does not keep up.
+ */
 static size_t stripe_width(size_t rows) {
-  size_t width = BLOCK_BYTES / rows / 64 * 64;
-  return width < STRIPE_MIN ? STRIPE_MIN : min_of(width, STRIPE_MAX);
+  size_t blocks = min_of(BLOCK_BYTES / rows / 64, STRIPE_BLOCKS_MAX) | 1;
+  return 64 * (blocks < STRIPE_BLOCKS_MIN ? STRIPE_BLOCKS_MIN : blocks);
 }
 
 static void copy_rows(target_rows to, source_rows from, size_t count, size_t width) {

@@ -13,6 +13,7 @@ export * from './kernels.ts';
 export * from './load.ts';
 export * from './mining/mining.ts';
 export { referenceKernels } from './reference.ts';
+export { hashPieceTrees, pieceLevel } from './sha256/piece-trees.ts';
 export { hashPieces, type PiecesJob } from './sha256/pieces.ts';
 export type { Sha256Kernels, Sha256ManyOptions } from './sha256/sha256.ts';
 export * from './tasks/tasks.ts';

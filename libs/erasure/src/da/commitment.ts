@@ -11,12 +11,12 @@
  * z of the data rows (the "rlc", 16 K bytes) is part of every shard. The code is linear and works column by column, so z of
  * a parity row must be the code's extension of them.
  */
-import { assert, divCeil } from '@cairn/base';
-import { hashPieces, type PiecesJob, type Sha256Kernels } from '@cairn/kernels';
+import { assert } from '@cairn/base';
+import { hashPieceTrees, type PiecesJob, type Sha256Kernels } from '@cairn/kernels';
 import { ReedSolomon } from '../code/reed-solomon.ts';
 import { type BlobFormat, rowCountOf, versionRules } from './format.ts';
 import type { DaKernels } from './kernels.ts';
-import { HASH_BYTES, HashTree, hashLeaves, LEAF_PREFIX, pieceRoots } from './tree.ts';
+import { HASH_BYTES, HashTree, hashLeaves, LEAF_PREFIX } from './tree.ts';
 
 /** Bytes of one linear combination: 8 limbs, LE16. */
 export const RLC_BYTES = 16;
@@ -30,27 +30,16 @@ function hashOne(sha: Sha256Kernels, input: Uint8Array): Uint8Array {
   return sha.hashMany(input, input.length);
 }
 
-/** How consecutive rows are cut and hashed: the job of their piece hashes (one piece, the row, without pieces). */
+/** How the leaves of consecutive rows are made: trees over their pieces (one piece, the row, in versions without). */
 export function pieceJob(format: BlobFormat, rows: Uint8Array): PiecesJob {
   const { rowBytes } = format;
   const { pieceBytes = rowBytes } = versionRules(format.version);
   return { rows, rowBytes, pieceBytes, prefix: LEAF_PREFIX };
 }
 
-/** Row leaves from the piece hashes of consecutive rows. */
-export function leavesOfPieces(
-  sha: Sha256Kernels,
-  format: BlobFormat,
-  pieceHashes: Uint8Array,
-): Uint8Array {
-  const rules = versionRules(format.version);
-  const width = divCeil(format.rowBytes, rules.pieceBytes ?? format.rowBytes);
-  return pieceRoots(sha, rules, pieceHashes, width);
-}
-
 /** Leaves of consecutive rows (from raw bytes): 32 bytes each. */
 export function rowLeaves(sha: Sha256Kernels, format: BlobFormat, rows: Uint8Array): Uint8Array {
-  return leavesOfPieces(sha, format, hashPieces(sha, pieceJob(format, rows)));
+  return hashPieceTrees(sha, pieceJob(format, rows));
 }
 
 /** Coefficients of the linear combination: 16 bytes (8 limbs, LE16) per symbol, `8 * rowBytes` bytes. */

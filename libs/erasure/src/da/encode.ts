@@ -2,17 +2,16 @@
  * A blob from payload to commitment, with the proofs of its rows. The frame is written where the data rows will stay and the
  * parity rows are computed behind them: one buffer of n * rowBytes (four times the blob), 96 bytes per row of trees.
  */
-import { assert, divCeil } from '@cairn/base';
+import { assert } from '@cairn/base';
 import {
   type KernelTask,
   splitCombineRows,
-  splitHashPieces,
+  splitHashPieceTrees,
   splitTransform,
   type TaskRunner,
 } from '@cairn/kernels';
 import {
   commitmentOf,
-  leavesOfPieces,
   pieceJob,
   RLC_BYTES,
   rlcCoefficients,
@@ -185,12 +184,8 @@ export async function encodeBlobInThreads(
   const run = (tasks: KernelTask[]): Promise<void> => runner.run(tasks, options);
 
   await run(splitTransform(rowCode(kernels, format).encodeJob(data, rowBytes, parity), parts));
-  const job = pieceJob(format, rows);
-  const hashes = shared(
-    ((HASH_BYTES * rows.length) / rowBytes) * divCeil(rowBytes, job.pieceBytes),
-  );
-  await run(splitHashPieces({ ...job, out: hashes }, parts));
-  const leaves = leavesOfPieces(sha256, format, hashes);
+  const leaves = shared(HASH_BYTES * rowCountOf(shape));
+  await run(splitHashPieceTrees({ ...pieceJob(format, rows), out: leaves }, parts));
   const rowTree = new HashTree(sha256, versionRules(version), leaves);
   const coefficients = shared(8 * rowBytes);
   coefficients.set(rlcCoefficients(sha256, format, rowTree.root));

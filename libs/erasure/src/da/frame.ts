@@ -31,6 +31,27 @@ export function formatFor(
   return { version, shape, rowBytes: rowBytesFor(payloadBytes, shape) };
 }
 
+const STAGING_BYTES = 65_536;
+
+/**
+ * Copies `source` to `target` at `at`. V8 copies to shared memory byte by byte (2.5 times as slow) where the two do not lie
+ * alike in their words; there it goes through private memory that does.
+ */
+function copyBytes(source: Uint8Array, target: Uint8Array, at: number): void {
+  const isAlike = (source.byteOffset - target.byteOffset - at) % 8 === 0;
+  if (isAlike || source.length < STAGING_BYTES || target.buffer instanceof ArrayBuffer) {
+    target.set(source, at);
+    return;
+  }
+  const lead = (target.byteOffset + at) % 8;
+  const staging = new Uint8Array(lead + STAGING_BYTES).subarray(lead);
+  for (let done = 0; done < source.length; done += STAGING_BYTES) {
+    const part = source.subarray(done, done + STAGING_BYTES);
+    staging.set(part);
+    target.set(staging.subarray(0, part.length), at + done);
+  }
+}
+
 /** Writes the frame of `payload` to the front of `rows`, `dataRows * rowBytes` bytes that may hold anything. */
 export function writeFrame(format: BlobFormat, payload: Uint8Array, rows: Uint8Array): void {
   const { version, shape, rowBytes } = format;
@@ -39,7 +60,7 @@ export function writeFrame(format: BlobFormat, payload: Uint8Array, rows: Uint8A
   assert(rows.length >= end, 'the frame fits');
   rows[0] = version;
   new DataView(rows.buffer, rows.byteOffset, end).setUint32(1, payload.length);
-  rows.set(payload, FRAME_HEADER_BYTES);
+  copyBytes(payload, rows, FRAME_HEADER_BYTES);
   rows.fill(0, FRAME_HEADER_BYTES + payload.length, end);
 }
 

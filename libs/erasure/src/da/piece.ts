@@ -38,7 +38,7 @@ export function pieceProofOf(
     rowIndex,
     pieceIndex,
     piece: row.subarray(pieceIndex * pieceBytes, (pieceIndex + 1) * pieceBytes),
-    piecePath: piecePath(sha, versionRules(format.version), { row, pieceBytes }, pieceIndex),
+    piecePath: piecePath(sha, { row, pieceBytes }, pieceIndex),
     rowPath,
     rlcRoot,
   };
@@ -76,7 +76,7 @@ export function checkPiece(
   )
     throw erasureError('ERASURE_PROOF_LENGTH', 'a path of the wrong length', details);
   const rules = versionRules(format.version);
-  const leaves = foldPiece(sha, rules, { piece, path, index: pieceIndex, count });
+  const leaves = foldPiece(sha, { piece, path, index: pieceIndex, count });
   const rowRoot = foldPaths(sha, rules, { indices: [rowIndex], leaves, paths: rowPath, depth });
   if (!equalBytes(commitmentOf(sha, format, { rowRoot, rlcRoot }), commitment))
     throw erasureError('ERASURE_COMMITMENT', 'the piece is not of this commitment', details);

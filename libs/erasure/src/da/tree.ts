@@ -11,7 +11,7 @@
  * neighbours level by level and letting an odd last node rise unpaired.
  */
 import { assert, divCeil, isPowerOfTwo, log2Exact } from '@cairn/base';
-import { hashPieces, type Sha256Kernels } from '@cairn/kernels';
+import { hashPieces, pieceLevel, type Sha256Kernels } from '@cairn/kernels';
 
 export const HASH_BYTES = 32;
 /** In front of every leaf. */
@@ -122,45 +122,6 @@ export function foldPaths(
   return nodes;
 }
 
-/** One level of left-heavy trees of `width` nodes each, `count` of them after each other: the next level, densely packed. */
-function pieceLevel(
-  sha: Sha256Kernels,
-  rule: NodeRule,
-  nodes: Uint8Array,
-  { count, width }: { count: number; width: number },
-): Uint8Array {
-  if (width % 2 === 0) return hashLevel(sha, rule, nodes);
-  const pairBytes = (width - 1) * HASH_BYTES;
-  const widthBytes = width * HASH_BYTES;
-  const pairs = new Uint8Array(count * pairBytes);
-  for (let i = 0; i < count; i++)
-    pairs.set(nodes.subarray(i * widthBytes, i * widthBytes + pairBytes), i * pairBytes);
-  const parents = hashLevel(sha, rule, pairs);
-  const nextBytes = pairBytes / 2 + HASH_BYTES;
-  const out = new Uint8Array(count * nextBytes);
-  for (let i = 0; i < count; i++) {
-    const at = i * nextBytes;
-    out.set(parents.subarray((i * pairBytes) / 2, ((i + 1) * pairBytes) / 2), at);
-    const last = (i + 1) * widthBytes;
-    out.set(nodes.subarray(last - HASH_BYTES, last), at + pairBytes / 2);
-  }
-  return out;
-}
-
-/** Roots of left-heavy trees of `width` leaf hashes each, `leaves` holding those of one tree after another. */
-export function pieceRoots(
-  sha: Sha256Kernels,
-  rule: NodeRule,
-  leaves: Uint8Array,
-  width: number,
-): Uint8Array {
-  const count = leaves.length / (width * HASH_BYTES);
-  let nodes = leaves;
-  for (; width > 1; width = divCeil(width, 2))
-    nodes = pieceLevel(sha, rule, nodes, { count, width });
-  return nodes;
-}
-
 /** Whether the node on the way up from `index` has a sibling at each level of a left-heavy tree of `count` leaves. */
 function pieceLevels(index: number, count: number): { hasSibling: boolean; isRight: boolean }[] {
   const out: { hasSibling: boolean; isRight: boolean }[] = [];
@@ -177,7 +138,6 @@ export function pieceDepth(index: number, count: number): number {
 /** Path of piece `index` of one row to its row leaf, from the leaf's level up. */
 export function piecePath(
   sha: Sha256Kernels,
-  rule: NodeRule,
   { row, pieceBytes }: { row: Uint8Array; pieceBytes: number },
   index: number,
 ): Uint8Array {
@@ -192,7 +152,7 @@ export function piecePath(
       out.set(nodes.subarray(sibling * HASH_BYTES, (sibling + 1) * HASH_BYTES), at);
       at += HASH_BYTES;
     }
-    nodes = pieceLevel(sha, rule, nodes, { count: 1, width });
+    nodes = pieceLevel(sha, nodes, { count: 1, width });
   }
   return out;
 }
@@ -200,7 +160,6 @@ export function piecePath(
 /** Row leaf that a piece leads to by its path of `pieceDepth(index, count)` nodes. */
 export function foldPiece(
   sha: Sha256Kernels,
-  rule: NodeRule,
   job: { piece: Uint8Array; path: Uint8Array; index: number; count: number },
 ): Uint8Array {
   const { piece, path, index, count } = job;
@@ -212,7 +171,7 @@ export function foldPiece(
     pair.set(node, isRight ? HASH_BYTES : 0);
     pair.set(path.subarray(at, at + HASH_BYTES), isRight ? 0 : HASH_BYTES);
     at += HASH_BYTES;
-    node = hashLevel(sha, rule, pair);
+    node = sha.hashPairs(pair);
   }
   assert(at === path.length, 'foldPiece: the whole path');
   return node;

@@ -1,3 +1,4 @@
+import { equalBytes } from '@cairn/base';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -32,6 +33,17 @@ describe('frames', () => {
         expect(readFrame(format, rows, payload.length)).toEqual(payload);
       }),
     );
+  });
+
+  it('is the same in shared memory, however the payload lies', () => {
+    const source = Uint8Array.from({ length: 100_008 }, (_, i) => (i * 31) ^ (i >> 7));
+    for (let lead = 0; lead < 8; lead++) {
+      const payload = source.subarray(lead, lead + 100_000);
+      const { rows, format } = frame(payload);
+      const shared = new Uint8Array(new SharedArrayBuffer(rows.length + 3)).subarray(3);
+      writeFrame(format, payload, shared);
+      expect(equalBytes(shared, rows)).toBe(true);
+    }
   });
 
   it('any change outside the payload is refused: version, length, padding', () => {

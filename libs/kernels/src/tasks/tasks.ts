@@ -5,13 +5,14 @@
 import { assert } from '@cairn/base';
 import { type CombineJob, GALOIS_BLOCK_BYTES, type TransformJob } from '../galois/galois.ts';
 import type { Kernels } from '../kernels.ts';
-import { hashPieces, type PiecesJob } from '../sha256/pieces.ts';
+import { hashPieceTrees } from '../sha256/piece-trees.ts';
+import type { PiecesJob } from '../sha256/pieces.ts';
 
 /** One kernel call. */
 export type KernelTask =
   | { kind: 'transform'; job: TransformJob }
   | { kind: 'combineRows'; job: CombineJob & { out: Uint8Array } }
-  | { kind: 'hashPieces'; job: PiecesJob & { out: Uint8Array } };
+  | { kind: 'hashPieceTrees'; job: PiecesJob & { out: Uint8Array } };
 
 /** Who runs tasks: a pool of threads (`createTaskPool` of `@cairn/kernels/node`), or this thread. */
 export interface TaskRunner {
@@ -32,8 +33,8 @@ export function runTask(kernels: Pick<Kernels, 'galois' | 'sha256'>, task: Kerne
     case 'combineRows':
       kernels.galois.combineRows(task.job);
       return;
-    case 'hashPieces':
-      hashPieces(kernels.sha256, task.job);
+    case 'hashPieceTrees':
+      hashPieceTrees(kernels.sha256, task.job);
       return;
   }
 }
@@ -85,16 +86,18 @@ export function splitCombineRows(
   }));
 }
 
-/** Hashing of pieces as up to `parts` tasks by rows. */
-export function splitHashPieces(job: PiecesJob & { out: Uint8Array }, parts: number): KernelTask[] {
-  const { rows, rowBytes, pieceBytes, out } = job;
-  const hashBytes = 32 * Math.ceil(rowBytes / pieceBytes);
+/** Trees over the pieces of rows as up to `parts` tasks by rows; `out` has 32 bytes per row. */
+export function splitHashPieceTrees(
+  job: PiecesJob & { out: Uint8Array },
+  parts: number,
+): KernelTask[] {
+  const { rows, rowBytes, out } = job;
   return ranges(rows.length / rowBytes, parts, 1).map(({ start, end }) => ({
-    kind: 'hashPieces',
+    kind: 'hashPieceTrees',
     job: {
       ...job,
       rows: rows.subarray(start * rowBytes, end * rowBytes),
-      out: out.subarray(start * hashBytes, end * hashBytes),
+      out: out.subarray(start * 32, end * 32),
     },
   }));
 }

@@ -4,8 +4,8 @@ import { type KernelTask, referenceKernels, runTask } from '../../src/index.ts';
 
 const kernels = referenceKernels();
 parentPort!.on('message', (task: KernelTask) => {
-  if (task.kind === 'hashPieces' && task.job.rows[0] === 1) throw new Error('out of luck');
-  if (task.kind === 'hashPieces' && task.job.rows[0] === 2) process.exit(7);
+  if (task.kind === 'hashPieceTrees' && task.job.rows[0] === 1) throw new Error('out of luck');
+  if (task.kind === 'hashPieceTrees' && task.job.rows[0] === 2) process.exit(7);
   runTask(kernels, task);
   parentPort!.postMessage('done');
 });

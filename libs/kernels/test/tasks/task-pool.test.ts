@@ -1,11 +1,11 @@
 import { isCodedError } from '@cairn/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  hashPieces,
+  hashPieceTrees,
   type KernelTask,
   type PiecesJob,
   referenceKernels,
-  splitHashPieces,
+  splitHashPieceTrees,
 } from '../../src/index.ts';
 import { createTaskPool, type TaskPool } from '../../src/node/index.ts';
 import { startTaskPool } from '../../src/node/task-pool.ts';
@@ -26,11 +26,11 @@ function work(count: number, first?: number) {
     rowBytes: 320,
     pieceBytes: 128,
     prefix: 0,
-    out: shared(new Uint8Array(32 * 3 * count)),
+    out: shared(new Uint8Array(32 * count)),
   };
   const check = (): void =>
-    expect(job.out).toEqual(shared(hashPieces(sha256, { ...job, out: undefined })));
-  return { job, tasks: splitHashPieces(job, 8), check };
+    expect(job.out).toEqual(shared(hashPieceTrees(sha256, { ...job, out: undefined })));
+  return { job, tasks: splitHashPieceTrees(job, 8), check };
 }
 
 describe('task pool', () => {
@@ -49,7 +49,7 @@ describe('task pool', () => {
 
   it('asserts shared memory: other memory would be changed in a copy', async () => {
     const { job } = work(1);
-    const task: KernelTask = { kind: 'hashPieces', job: { ...job, out: new Uint8Array(96) } };
+    const task: KernelTask = { kind: 'hashPieceTrees', job: { ...job, out: new Uint8Array(32) } };
     await expect(pool.run([task])).rejects.toThrow('assertion failed');
   });
 
