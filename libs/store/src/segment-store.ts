@@ -2,40 +2,60 @@
  * Segments of the flow in volume files, indexed in SQLite.
  *
  *   <dir>/volumes/000000.vol   slot 0 | slot 1 | …      slot = 256 KiB, segmentsPerVolume of them
- *   table segment              segment_index → volume slot, 1024 presence bits, 64 CRC-32 (one per 4 KiB block)
+ *   table segment              segment_index → volume slot, 1024 presence bits, 64 CRC-32 (one per 4 KiB block), form
  *
  * Write: bytes go to their slot, the touched volumes are fdatasynced, then one transaction records presence and checksums
  * together with whatever the caller wants true at the same time. Only then is it acknowledged. Writes that arrive
  * meanwhile form the next group. A kill before the commit leaves bytes that nothing refers to.
  * Read: the touched blocks are checked; a mismatch quarantines their sectors (absent from then on) and throws.
+ * Form: blocks may be stored in another form (`encode`), which a codec undoes on reading; checksums are of what is stored.
  * Recovery: SQLite's own. Slots in use are exactly those in the table; a free slot is reused only after the commit that
  * freed it. Volumes are sparse until written, so `du` follows the ledger.
  */
-import { join } from 'node:path';
-import { assert, CodedError, equalBytes, errorMessage, type Logger } from '@cairn/base';
+import { assert, CodedError, errorMessage, type Logger } from '@cairn/base';
 import type { Database } from 'better-sqlite3';
 import { storeError } from './database.ts';
-import { type Disk, type DiskFile, nodeDisk } from './disk.ts';
+import { type Disk, nodeDisk } from './disk.ts';
+import { SegmentIndex } from './segment-index.ts';
+import {
+  type BlockRange,
+  blocksOf,
+  damagedBlocks,
+  encodedRuns,
+  formWithout,
+  isSameIn,
+  type SegmentCodec,
+  type SegmentRow,
+} from './segment-row.ts';
 import {
   BLOCK_BYTES,
   BLOCKS_PER_SLOT,
-  blockChecksum,
   countPresent,
-  emptyPresence,
-  isAnyPresent,
   isPresent,
-  type Presence,
   SECTOR_BYTES,
   SECTORS_PER_BLOCK,
   SECTORS_PER_SLOT,
   SLOT_BYTES,
   setPresence,
 } from './slot.ts';
+import {
+  decodeRuns,
+  type SectorRange,
+  type SegmentRecode,
+  type SegmentWrite,
+  Stage,
+  type StageDeps,
+  type Step,
+} from './stage.ts';
+import { SlotPool, Volumes } from './volumes.ts';
 
-/** `startSector` 0..1023 inside the segment; `data` a multiple of 256 bytes that ends inside it. Not copied until written. */
-export type SegmentWrite = { segmentIndex: number; startSector: number; data: Uint8Array };
-
-export type SegmentStoreDeps = { db: Database; log: Logger; disk?: Disk | undefined };
+export type SegmentStoreDeps = {
+  db: Database;
+  log: Logger;
+  disk?: Disk | undefined;
+  /** Undoes the form of encoded blocks; without one they cannot be read (`STORE_FORM`). */
+  codec?: SegmentCodec | undefined;
+};
 export type SegmentStoreOptions = {
   /** Folder of the volumes. */
   dir: string;
@@ -45,36 +65,12 @@ export type SegmentStoreOptions = {
   maxSegments?: number | undefined;
 };
 export type SegmentStoreStats = { segments: number; bytesOnDisk: number; quarantined: number };
-
-/** Tables of the segment store; the first migration of a database that holds one. */
-export const SEGMENT_STORE_SCHEMA = `
-  CREATE TABLE segment (
-    segment_index INTEGER PRIMARY KEY,
-    slot INTEGER NOT NULL UNIQUE,
-    presence BLOB NOT NULL,
-    checksums BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE quarantine (
-    segment_index INTEGER NOT NULL,
-    block INTEGER NOT NULL,
-    found_at INTEGER NOT NULL
-  ) STRICT;
-`;
-
-type Row = { slot: number; presence: Presence; checksums: Uint32Array };
-/** What one group will commit: rows, rows that go (with their slots), slots it took, volumes it wrote to. */
-type Stage = {
-  rows: Map<number, Row | null>;
-  removed: Map<number, number>;
-  taken: Set<number>;
-  touched: Set<number>;
-};
-/** Sectors [start, end) of one segment. */
-export type SectorRange = { segmentIndex: number; startSector: number; endSector: number };
+/** A row of the index with where its slot is. */
+export type StoredSegment = SegmentRow & { volume: number; offset: number };
 
 type Pending = {
-  writes: readonly SegmentWrite[];
-  removes: readonly SectorRange[];
+  steps: readonly Step[];
+  bytes: number;
   commit: (() => void) | undefined;
   resolve: () => void;
   reject: (error: unknown) => void;
@@ -84,59 +80,41 @@ type Pending = {
 const GROUP_BYTES_MAX = 16 * 1024 * 1024;
 /** Bytes that may wait; beyond it `write` throws `STORE_BUSY`. */
 const QUEUE_BYTES_MAX = 256 * 1024 * 1024;
-const ROW_CACHE_MAX = 8192;
 
 export class SegmentStore {
-  readonly #db: Database;
   readonly #log: Logger;
-  readonly #disk: Disk;
-  readonly #options: SegmentStoreOptions;
-  readonly #volumes = new Map<number, DiskFile>();
-  readonly #rows = new Map<number, Row>();
+  readonly #dir: string;
+  readonly #index: SegmentIndex;
+  readonly #volumes: Volumes;
+  readonly #slots: SlotPool;
+  readonly #codec: SegmentCodec | undefined;
+  readonly #stageDeps: StageDeps;
   readonly #queue: Pending[] = [];
-  readonly #freeSlots: number[] = [];
-  #nextSlot = 0;
-  #used = 0;
   #queueBytes = 0;
   #draining: Promise<void> | undefined;
   #closed = false;
-  readonly #select;
-  readonly #upsert;
-  readonly #delete;
-  readonly #insertQuarantine;
 
   private constructor(deps: SegmentStoreDeps, options: SegmentStoreOptions) {
-    this.#db = deps.db;
     this.#log = deps.log;
-    this.#disk = deps.disk ?? nodeDisk;
-    this.#options = options;
-    this.#select = this.#db.prepare<
-      [number],
-      { slot: number; presence: Buffer; checksums: Buffer }
-    >('SELECT slot, presence, checksums FROM segment WHERE segment_index = ?');
-    this.#upsert = this.#db.prepare(
-      `INSERT INTO segment VALUES (?, ?, ?, ?)
-       ON CONFLICT (segment_index) DO UPDATE
-       SET slot = excluded.slot, presence = excluded.presence, checksums = excluded.checksums`,
-    );
-    this.#delete = this.#db.prepare('DELETE FROM segment WHERE segment_index = ?');
-    this.#insertQuarantine = this.#db.prepare('INSERT INTO quarantine VALUES (?, ?, unixepoch())');
+    this.#dir = options.dir;
+    this.#codec = deps.codec;
+    this.#index = new SegmentIndex(deps.db);
+    this.#volumes = new Volumes(deps.disk ?? nodeDisk, options);
+    this.#slots = new SlotPool(this.#index.slots(), options.maxSegments);
+    this.#stageDeps = {
+      index: this.#index,
+      volumes: this.#volumes,
+      slots: this.#slots,
+      codec: deps.codec,
+      log: deps.log,
+    };
   }
 
-  /** Opens the store of `dir`. The database must contain `SEGMENT_STORE_SCHEMA`. */
+  /** Opens the store of `dir`. The database must contain `SEGMENT_STORE_SCHEMA` and `SEGMENT_FORM_SCHEMA`. */
   static async open(deps: SegmentStoreDeps, options: SegmentStoreOptions): Promise<SegmentStore> {
     const store = new SegmentStore(deps, options);
-    await store.#disk.createFolder(join(options.dir, 'volumes'));
-    const slots = deps.db
-      .prepare('SELECT slot FROM segment ORDER BY slot')
-      .pluck()
-      .all() as number[];
-    store.#used = slots.length;
-    store.#nextSlot = slots.length === 0 ? 0 : slots[slots.length - 1]! + 1;
-    let expected = 0;
-    for (const slot of slots)
-      for (; expected <= slot; expected++) if (expected < slot) store.#freeSlots.push(expected);
-    await store.#checkVolumes();
+    await store.#volumes.createFolder();
+    await store.#volumes.check(store.#index.slots(), deps.log);
     return store;
   }
 
@@ -160,6 +138,38 @@ export class SegmentStore {
       assert(Number.isSafeInteger(write.segmentIndex) && write.segmentIndex >= 0, 'segment index');
       bytes += write.data.length;
     }
+    const steps = writes.map((write): Step => ({ kind: 'write', ...write }));
+    return this.#enqueue(steps, bytes, commit);
+  }
+
+  /**
+   * Forgets sectors, in order with the writes around it; `commit` runs in the same transaction. The bytes stay on disk
+   * until their slot is used again, but nothing refers to them.
+   */
+  remove(ranges: readonly SectorRange[], commit?: () => void): Promise<void> {
+    const steps = ranges.map((range): Step => ({ kind: 'remove', ...range }));
+    return this.#enqueue(steps, 0, commit);
+  }
+
+  /**
+   * Replaces whole blocks by another form of the same bytes; durable when it resolves, and until then the old form stands.
+   * The caller made `data` from what it read when `stored` gave `base`; throws `STORE_CONFLICT` when blocks of it changed since.
+   */
+  encode(recode: SegmentRecode, commit?: () => void): Promise<void> {
+    const { startBlock, data, base } = recode;
+    const end = startBlock + data.length / BLOCK_BYTES;
+    assert(data.length > 0 && data.length % BLOCK_BYTES === 0, 'a form is of whole blocks');
+    assert(startBlock >= 0 && end <= BLOCKS_PER_SLOT, 'the form ends inside the segment');
+    assert(encodedRuns(base.form, { start: startBlock, end }).length === 0, 'not encoded twice');
+    return this.#enqueue([{ kind: 'encode', ...recode }], data.length, commit);
+  }
+
+  /** Puts blocks [start, end) back into the form they were written in; `commit` runs in the same transaction. */
+  restore(segmentIndex: number, blocks: BlockRange, commit?: () => void): Promise<void> {
+    return this.#enqueue([{ kind: 'restore', segmentIndex, ...blocks }], SLOT_BYTES, commit);
+  }
+
+  #enqueue(steps: readonly Step[], bytes: number, commit: (() => void) | undefined): Promise<void> {
     if (this.#closed)
       return Promise.reject(
         new CodedError({ code: 'STORE_CLOSED', kind: 'cancelled', message: 'the store is closed' }),
@@ -174,45 +184,42 @@ export class SegmentStore {
       );
     }
     this.#queueBytes += bytes;
-    return this.#enqueue(writes, [], commit);
-  }
-
-  /**
-   * Forgets sectors, in order with the writes around it; `commit` runs in the same transaction. The bytes stay on disk
-   * until their slot is used again, but nothing refers to them.
-   */
-  remove(ranges: readonly SectorRange[], commit?: () => void): Promise<void> {
-    return this.#enqueue([], ranges, commit);
-  }
-
-  #enqueue(
-    writes: readonly SegmentWrite[],
-    removes: readonly SectorRange[],
-    commit: (() => void) | undefined,
-  ): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#queue.push({ writes, removes, commit, resolve, reject });
+      this.#queue.push({ steps, bytes, commit, resolve, reject });
       this.#draining ??= this.#drain();
     });
   }
 
   /** True when sectors [start, end) of the segment are all stored. */
   has(segmentIndex: number, startSector: number, endSector: number): boolean {
-    const row = this.#row(segmentIndex);
+    const row = this.#index.get(segmentIndex);
     return row !== undefined && isPresent(row.presence, startSector, endSector);
   }
 
-  /** Indexes of the segments of which anything is stored, ascending. */
-  segmentIndexes(): number[] {
-    return this.#db
-      .prepare('SELECT segment_index FROM segment ORDER BY segment_index')
-      .pluck()
-      .all() as number[];
+  /** Indexes of the segments of which anything is stored, ascending, from `start` on. */
+  segmentIndexes(start = 0): number[] {
+    return this.#index.segmentIndexes(start);
+  }
+
+  /** Indexes of the segments with encoded blocks, ascending, from `start` on. */
+  encodedIndexes(start = 0): number[] {
+    return this.#index.encodedIndexes(start);
+  }
+
+  /** How many segments have encoded blocks. */
+  get encodedCount(): number {
+    return this.#index.encodedCount;
   }
 
   presentSectors(segmentIndex: number): number {
-    const row = this.#row(segmentIndex);
+    const row = this.#index.get(segmentIndex);
     return row ? countPresent(row.presence) : 0;
+  }
+
+  /** What the index says of a segment now; not to be written to. Undefined when nothing of it is stored. */
+  stored(segmentIndex: number): StoredSegment | undefined {
+    const row = this.#index.get(segmentIndex);
+    return row && { ...row, ...this.#volumes.locate(row.slot) };
   }
 
   /**
@@ -228,43 +235,36 @@ export class SegmentStore {
       startSector >= 0 && startSector < endSector && endSector <= SECTORS_PER_SLOT,
       'sector range',
     );
-    const row = this.#row(segmentIndex);
+    const row = this.#index.get(segmentIndex);
     if (!row || !isPresent(row.presence, startSector, endSector)) return undefined;
-    const firstBlock = Math.floor(startSector / SECTORS_PER_BLOCK);
-    const lastBlock = Math.ceil(endSector / SECTORS_PER_BLOCK);
-    const { presence, checksums } = {
-      presence: row.presence.slice(),
-      checksums: row.checksums.slice(),
-    };
-    const from = firstBlock * BLOCK_BYTES;
-    const bytes = await this.#readSlot(row.slot, from, lastBlock * BLOCK_BYTES - from);
-    const bad: number[] = [];
-    // Rows are replaced, never changed in place, so the copies above are what the bytes were written under.
-    for (let block = firstBlock; block < lastBlock; block++) {
-      const sum = blockChecksumAt(bytes, from, block, presence);
-      if (sum !== checksums[block]) bad.push(block);
-    }
-    if (bad.length > 0) {
-      // A write or removal during the read changes the row; then the bytes are simply not the ones that were asked for.
-      const now = this.#row(segmentIndex);
-      if (now !== row || !equalBytes(now.presence, presence))
-        return this.read(segmentIndex, startSector, endSector);
-      throw this.#quarantine(segmentIndex, row, bad);
-    }
+    const blocks = blocksOf(startSector, endSector);
+    const bytes = await this.#readChecked(segmentIndex, row, blocks);
+    if (!bytes) return this.read(segmentIndex, startSector, endSector);
+    await decodeRuns(this.#codec, segmentIndex, row, blocks, bytes);
+    const from = blocks.start * BLOCK_BYTES;
     return bytes.subarray(startSector * SECTOR_BYTES - from, endSector * SECTOR_BYTES - from);
   }
 
+  /** Checks what is stored of a segment, in its present form. Throws `STORE_CHECKSUM` after quarantining the damaged blocks. */
+  async check(segmentIndex: number): Promise<void> {
+    const row = this.#index.get(segmentIndex);
+    if (row) await this.#readChecked(segmentIndex, row, { start: 0, end: BLOCKS_PER_SLOT });
+  }
+
   stats(): SegmentStoreStats {
-    const quarantined = this.#db.prepare('SELECT count(*) FROM quarantine').pluck().get() as number;
-    return { segments: this.#used, bytesOnDisk: this.#used * SLOT_BYTES, quarantined };
+    const { used } = this.#slots;
+    return {
+      segments: used,
+      bytesOnDisk: used * SLOT_BYTES,
+      quarantined: this.#index.quarantined,
+    };
   }
 
   /** Waits for queued writes, then closes the volumes. The database stays open. */
   async close(): Promise<void> {
     this.#closed = true;
     await this.#draining;
-    for (const volume of this.#volumes.values()) await volume.close();
-    this.#volumes.clear();
+    await this.#volumes.close();
   }
 
   /* ------------------------------------------------- writing ------------------------------------------------- */
@@ -276,38 +276,33 @@ export class SegmentStore {
       while (this.#queue.length > 0 && (group.length === 0 || bytes < GROUP_BYTES_MAX)) {
         const next = this.#queue.shift()!;
         group.push(next);
-        for (const write of next.writes) bytes += write.data.length;
+        bytes += next.bytes;
       }
       await this.#writeGroup(group);
-      for (const { writes } of group)
-        for (const write of writes) this.#queueBytes -= write.data.length;
+      this.#queueBytes -= bytes;
     }
     this.#draining = undefined; // in the same turn that found the queue empty
   }
 
   async #writeGroup(group: Pending[]): Promise<void> {
-    let stage = emptyStage();
+    let stage = new Stage(this.#stageDeps);
     const alive: Pending[] = [];
     for (const pending of group) {
-      // On a copy: a call that fails half-way leaves nothing in the group. A single step stages its row last.
-      const isOneStep = pending.writes.length + pending.removes.length <= 1;
-      const trial = isOneStep ? stage : copyStage(stage);
+      // On a copy: a call that fails half-way leaves nothing in the group. A single step stages last what it changes.
+      const trial = pending.steps.length <= 1 ? stage : new Stage(this.#stageDeps, stage);
       try {
-        await this.#writeBytes(pending.writes, trial);
-        await this.#stageRemovals(pending.removes, trial);
+        for (const step of pending.steps) await trial.add(step);
         stage = trial;
         alive.push(pending);
       } catch (error) {
-        for (const slot of trial.taken) if (!stage.taken.has(slot)) this.#freeSlots.push(slot);
-        pending.reject(storeError(error, this.#options.dir));
+        for (const slot of trial.taken) if (!stage.taken.has(slot)) this.#slots.giveBack([slot]);
+        pending.reject(storeError(error, this.#dir));
       }
     }
     const failed = new Map<Pending, unknown>();
     try {
-      await Promise.all(
-        [...stage.touched].map(async (volume) => (await this.#volume(volume)).datasync()),
-      );
-      this.#db.transaction(() => {
+      await this.#volumes.datasync(stage.touched);
+      this.#index.transaction(() => {
         for (const pending of alive) {
           try {
             pending.commit?.();
@@ -316,13 +311,12 @@ export class SegmentStore {
           }
         }
         if (failed.size > 0) throw new CommitRefused();
-        for (const [segmentIndex, row] of stage.rows) {
-          if (row) this.#upsert.run(segmentIndex, row.slot, ...columns(row));
-          else this.#delete.run(segmentIndex);
-        }
-      })();
+        for (const [segmentIndex, row] of stage.rows) this.#index.write(segmentIndex, row);
+        for (const [segmentIndex, blocks] of stage.damaged)
+          this.#index.noteDamage(segmentIndex, blocks);
+      });
     } catch (error) {
-      this.#freeSlots.push(...stage.taken);
+      this.#slots.giveBack(stage.taken);
       if (error instanceof CommitRefused) {
         // Rolled back as one; those that were refused fail, the others go again without them.
         for (const [pending, reason] of failed) pending.reject(reason);
@@ -330,7 +324,7 @@ export class SegmentStore {
         return;
       }
       for (const pending of alive) {
-        pending.reject(storeError(error, this.#options.dir));
+        pending.reject(storeError(error, this.#dir));
       }
       return;
     }
@@ -342,143 +336,47 @@ export class SegmentStore {
   #adopt(stage: Stage): void {
     for (const [segmentIndex, row] of stage.rows) {
       if (row) {
-        if (stage.taken.delete(row.slot)) this.#used++;
-        this.#remember(segmentIndex, row);
-      } else this.#rows.delete(segmentIndex);
+        if (stage.taken.delete(row.slot)) this.#slots.use();
+        this.#index.remember(segmentIndex, row);
+      } else this.#index.forget(segmentIndex);
     }
-    for (const slot of stage.removed.values()) {
-      this.#used--;
-      this.#freeSlots.push(slot);
-    }
-    this.#freeSlots.push(...stage.taken); // taken and given up within the group
-  }
-
-  async #writeBytes(writes: readonly SegmentWrite[], stage: Stage): Promise<void> {
-    for (const { segmentIndex, startSector, data } of writes) {
-      const endSector = startSector + data.length / SECTOR_BYTES;
-      const known = this.#staged(segmentIndex, stage);
-      if (known && isAnyPresent(known.presence, startSector, endSector)) {
-        await this.#refuseOtherBytes(segmentIndex, known, startSector, data);
-        if (isPresent(known.presence, startSector, endSector)) continue;
-      }
-      const row: Row = known
-        ? { slot: known.slot, presence: known.presence.slice(), checksums: known.checksums.slice() }
-        : {
-            slot: this.#takeSlot(stage.taken),
-            presence: emptyPresence(),
-            checksums: new Uint32Array(BLOCKS_PER_SLOT),
-          };
-      const { volume, offset } = this.#locate(row.slot);
-      await (await this.#volume(volume)).write(data, offset + startSector * SECTOR_BYTES);
-      stage.touched.add(volume);
-      setPresence(row.presence, startSector, endSector, true);
-      await this.#updateChecksums(row, startSector, endSector, data);
-      stage.rows.set(segmentIndex, row);
-    }
-  }
-
-  async #refuseOtherBytes(
-    segmentIndex: number,
-    known: Row,
-    startSector: number,
-    data: Uint8Array,
-  ): Promise<void> {
-    const stored = await this.#readSlot(known.slot, startSector * SECTOR_BYTES, data.length);
-    for (let at = 0; at < data.length; at += SECTOR_BYTES) {
-      const sector = startSector + at / SECTOR_BYTES;
-      if (!isPresent(known.presence, sector, sector + 1)) continue;
-      if (equalBytes(stored.subarray(at, at + SECTOR_BYTES), data.subarray(at, at + SECTOR_BYTES)))
-        continue;
-      throw new CodedError({
-        code: 'STORE_CONFLICT',
-        kind: 'conflict',
-        message: `segment ${segmentIndex} already holds other bytes`,
-        details: { segmentIndex, sector },
-      });
-    }
-  }
-
-  async #stageRemovals(removes: readonly SectorRange[], stage: Stage): Promise<void> {
-    for (const { segmentIndex, startSector, endSector } of removes) {
-      const known = this.#staged(segmentIndex, stage);
-      if (!known || !isAnyPresent(known.presence, startSector, endSector)) continue;
-      const row: Row = {
-        slot: known.slot,
-        presence: known.presence.slice(),
-        checksums: known.checksums.slice(),
-      };
-      setPresence(row.presence, startSector, endSector, false);
-      if (countPresent(row.presence) === 0) {
-        stage.rows.set(segmentIndex, null);
-        if (!stage.taken.has(row.slot)) stage.removed.set(segmentIndex, row.slot);
-        continue;
-      }
-      await this.#updateChecksums(row, startSector, endSector, new Uint8Array(0));
-      stage.rows.set(segmentIndex, row);
-    }
-  }
-
-  #staged(segmentIndex: number, stage: Stage): Row | undefined {
-    const staged = stage.rows.get(segmentIndex);
-    return staged === undefined ? this.#row(segmentIndex) : (staged ?? undefined);
-  }
-
-  /** Checksums of the blocks that [start, end) touches; edge blocks shared with older sectors are read back. */
-  async #updateChecksums(
-    row: Row,
-    startSector: number,
-    endSector: number,
-    data: Uint8Array,
-  ): Promise<void> {
-    const from = startSector * SECTOR_BYTES;
-    for (
-      let block = Math.floor(startSector / SECTORS_PER_BLOCK);
-      block * SECTORS_PER_BLOCK < endSector;
-      block++
-    ) {
-      const blockStart = block * BLOCK_BYTES;
-      const isWhole = blockStart >= from && blockStart + BLOCK_BYTES <= from + data.length;
-      const bytes = isWhole
-        ? data.subarray(blockStart - from, blockStart - from + BLOCK_BYTES)
-        : await this.#readSlot(row.slot, blockStart, BLOCK_BYTES);
-      row.checksums[block] = blockChecksumAt(bytes, blockStart, block, row.presence);
-    }
-  }
-
-  #takeSlot(taken: Set<number>): number {
-    const limit = this.#options.maxSegments;
-    if (limit !== undefined && this.#used + taken.size >= limit) {
-      throw new CodedError({
-        code: 'STORE_LIMIT',
-        kind: 'exhausted',
-        message: `the node holds its limit of ${limit} segments`,
-        hint: 'raise maxSegments, or use a smaller shard',
-      });
-    }
-    const slot = this.#freeSlots.pop() ?? this.#nextSlot++;
-    taken.add(slot);
-    return slot;
+    this.#slots.release(stage.freed);
+    this.#slots.giveBack(stage.taken); // taken and given up within the group
   }
 
   /* ------------------------------------------------- reading ------------------------------------------------- */
 
-  async #readSlot(slot: number, from: number, length: number): Promise<Uint8Array> {
-    const { volume, offset } = this.#locate(slot);
-    const out = new Uint8Array(length);
-    await (await this.#volume(volume)).read(out, offset + from); // beyond the end: zeros, which the checksum judges
-    return out;
+  /** Stored bytes of blocks, a new array; undefined when the row was replaced while they were read and they are of neither. */
+  async #readChecked(
+    segmentIndex: number,
+    row: SegmentRow,
+    blocks: BlockRange,
+  ): Promise<Uint8Array | undefined> {
+    const from = blocks.start * BLOCK_BYTES;
+    const bytes = await this.#volumes.read(row.slot, from, blocks.end * BLOCK_BYTES - from);
+    const damaged = damagedBlocks(bytes, blocks, row);
+    if (damaged.length === 0) return bytes;
+    // A write or removal during the read changes the row; then the bytes are simply not the ones that were asked for.
+    const now = this.#index.get(segmentIndex);
+    if (now?.slot !== row.slot || !isSameIn(blocks, now, row)) return undefined;
+    throw this.#quarantine(segmentIndex, now, damaged);
   }
 
-  #quarantine(segmentIndex: number, row: Row, blocks: number[]): CodedError {
+  #quarantine(segmentIndex: number, row: SegmentRow, blocks: number[]): CodedError {
     const presence = row.presence.slice();
-    for (const block of blocks)
+    let { form } = row;
+    for (const block of blocks) {
       setPresence(presence, block * SECTORS_PER_BLOCK, (block + 1) * SECTORS_PER_BLOCK, false);
+      form = formWithout(form, { start: block, end: block + 1 });
+    }
     this.#log.error({ segmentIndex, blocks }, 'stored bytes are damaged, quarantined');
+    const left: SegmentRow = { ...row, presence, form };
     try {
-      this.#db.transaction(() => {
-        for (const block of blocks) this.#insertQuarantine.run(segmentIndex, block);
-        this.#save(segmentIndex, { ...row, presence });
-      })();
+      this.#index.transaction(() => {
+        this.#index.noteDamage(segmentIndex, blocks);
+        this.#index.write(segmentIndex, left);
+      });
+      this.#index.remember(segmentIndex, left);
     } catch (error) {
       // Nothing wrong is served either way: the next read finds the damage again.
       this.#log.warn({ segmentIndex, error: errorMessage(error) }, 'quarantine could not be noted');
@@ -490,107 +388,7 @@ export class SegmentStore {
       details: { segmentIndex, blocks },
     });
   }
-
-  /* -------------------------------------------------- index -------------------------------------------------- */
-
-  #row(segmentIndex: number): Row | undefined {
-    const cached = this.#rows.get(segmentIndex);
-    if (cached) return cached;
-    const found = this.#select.get(segmentIndex);
-    if (!found) return undefined;
-    const row: Row = {
-      slot: found.slot,
-      presence: new Uint8Array(found.presence),
-      checksums: new Uint32Array(new Uint8Array(found.checksums).buffer),
-    };
-    this.#remember(segmentIndex, row);
-    return row;
-  }
-
-  #remember(segmentIndex: number, row: Row): void {
-    this.#rows.delete(segmentIndex);
-    this.#rows.set(segmentIndex, row);
-    if (this.#rows.size > ROW_CACHE_MAX) this.#rows.delete(this.#rows.keys().next().value!);
-  }
-
-  #save(segmentIndex: number, row: Row): void {
-    this.#upsert.run(segmentIndex, row.slot, ...columns(row));
-    this.#remember(segmentIndex, row);
-  }
-
-  /* ------------------------------------------------- volumes ------------------------------------------------- */
-
-  #locate(slot: number): { volume: number; offset: number } {
-    const { segmentsPerVolume } = this.#options;
-    return {
-      volume: Math.floor(slot / segmentsPerVolume),
-      offset: (slot % segmentsPerVolume) * SLOT_BYTES,
-    };
-  }
-
-  async #volume(index: number): Promise<DiskFile> {
-    const open = this.#volumes.get(index);
-    if (open) return open;
-    const file = await this.#disk.open(
-      join(this.#options.dir, 'volumes', `${String(index).padStart(6, '0')}.vol`),
-    );
-    const raced = this.#volumes.get(index);
-    if (raced) {
-      await file.close();
-      return raced;
-    }
-    this.#volumes.set(index, file);
-    return file;
-  }
-
-  /** A volume shorter than its ledger lost acknowledged bytes: say so now, the checksums will name the segments. */
-  async #checkVolumes(): Promise<void> {
-    const last = new Map<number, number>();
-    for (const slot of this.#db.prepare('SELECT slot FROM segment').pluck().all() as number[]) {
-      const { volume, offset } = this.#locate(slot);
-      last.set(volume, Math.max(last.get(volume) ?? 0, offset));
-    }
-    for (const [volume, offset] of last) {
-      const size = await (await this.#volume(volume)).size();
-      if (size <= offset)
-        this.#log.error(
-          { volume, size, expected: offset },
-          'a volume file is shorter than its index says',
-        );
-    }
-  }
 }
-
-const emptyStage = (): Stage => ({
-  rows: new Map(),
-  removed: new Map(),
-  taken: new Set(),
-  touched: new Set(),
-});
-const copyStage = (stage: Stage): Stage => ({
-  rows: new Map(stage.rows),
-  removed: new Map(stage.removed),
-  taken: new Set(stage.taken),
-  touched: new Set(stage.touched),
-});
 
 /** Rolls a group back because a caller's commit threw. */
 class CommitRefused extends Error {}
-
-function columns(row: Row): [Buffer, Buffer] {
-  const { buffer, byteOffset, byteLength } = row.checksums;
-  return [Buffer.from(row.presence), Buffer.from(buffer, byteOffset, byteLength)];
-}
-
-function blockChecksumAt(
-  bytes: Uint8Array,
-  from: number,
-  block: number,
-  presence: Presence,
-): number {
-  const shifted = bytes.subarray(
-    block * BLOCK_BYTES - from,
-    block * BLOCK_BYTES - from + BLOCK_BYTES,
-  );
-  return blockChecksum(shifted, 0, presence.subarray((block * SECTORS_PER_BLOCK) / 8));
-}

@@ -41,17 +41,13 @@ export function countPresent(presence: Presence): number {
   return count;
 }
 
-/** Checksum of block `block` of a slot; absent sectors count as zeros, so a torn write to them changes nothing. */
-export function blockChecksum(slot: Uint8Array, block: number, presence: Presence): number {
-  const from = block * BLOCK_BYTES;
-  const bytes = slot.subarray(from, from + BLOCK_BYTES);
-  const first = block * SECTORS_PER_BLOCK;
-  if (presence[first >> 3] === 255 && presence[(first >> 3) + 1] === 255) return crc32(bytes);
+/** Checksum of a block of 4 KiB whose presence bits come first; absent sectors count as zeros, so a torn write to them changes nothing. */
+export function blockChecksum(bytes: Uint8Array, presence: Presence): number {
+  if (presence[0] === 255 && presence[1] === 255) return crc32(bytes);
   const masked = bytes.slice();
-  for (let i = 0; i < SECTORS_PER_BLOCK; i++) {
-    const sector = first + i;
+  for (let sector = 0; sector < SECTORS_PER_BLOCK; sector++) {
     if (((presence[sector >> 3]! >> (sector & 7)) & 1) === 0)
-      masked.fill(0, i * SECTOR_BYTES, (i + 1) * SECTOR_BYTES);
+      masked.fill(0, sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
   }
   return crc32(masked);
 }

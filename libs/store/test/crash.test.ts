@@ -9,14 +9,17 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { seededRandom, silentLogger } from '@cairn/base';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Database, MemoryDisk, openDatabase, SegmentStore } from '../src/index.ts';
 import {
-  type Database,
-  MemoryDisk,
-  openDatabase,
-  SEGMENT_STORE_SCHEMA,
-  SegmentStore,
-} from '../src/index.ts';
-import { bytesAt, Model, makeScript, runStep, SEGMENT, writesOf } from './support.ts';
+  bytesAt,
+  Model,
+  makeScript,
+  runStep,
+  SCHEMA,
+  SEGMENT,
+  writesOf,
+  xorCodec,
+} from './support.ts';
 
 let dir: string;
 beforeEach(() => {
@@ -24,9 +27,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const openDb = (path = ':memory:'): Database => openDatabase(path, [SEGMENT_STORE_SCHEMA]);
+const openDb = (path = ':memory:'): Database => openDatabase(path, SCHEMA);
 const openStore = (db: Database, disk?: MemoryDisk): Promise<SegmentStore> =>
-  SegmentStore.open({ db, log: silentLogger, disk }, { dir, segmentsPerVolume: 3 });
+  SegmentStore.open(
+    { db, log: silentLogger, disk, codec: xorCodec },
+    { dir, segmentsPerVolume: 3 },
+  );
 
 /** Slots in the index are distinct, and as many as the store counts. */
 function slotsAreSound(db: Database, store: SegmentStore): boolean {
@@ -34,8 +40,8 @@ function slotsAreSound(db: Database, store: SegmentStore): boolean {
   return new Set(slots).size === slots.length && store.stats().segments === slots.length;
 }
 
-describe.each([1, 2])('script %d', (seed) => {
-  const script = makeScript(seed, 20);
+describe.each([1, 2, 3])('script %d', (seed) => {
+  const script = makeScript(seed, 24);
 
   /** Runs the script with `fault` before every disk operation. */
   async function play(fault: (operation: number) => void): Promise<{

@@ -3,20 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seededRandom, silentLogger } from '@cairn/base';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type Database,
-  MemoryDisk,
-  openDatabase,
-  SEGMENT_STORE_SCHEMA,
-  SegmentStore,
-} from '../src/index.ts';
+import { type Database, MemoryDisk, openDatabase, SegmentStore } from '../src/index.ts';
+import { SCHEMA } from './support.ts';
 
 const SEGMENT = 262_144;
 let dir: string;
 let db: Database;
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), 'cairn-store-'));
-  db = openDatabase(join(dir, 'node.db'), [SEGMENT_STORE_SCHEMA]);
+  db = openDatabase(join(dir, 'node.db'), SCHEMA);
 });
 afterEach(() => {
   db.close();
@@ -177,7 +172,7 @@ describe('faults', () => {
     await expect(
       store.write([{ segmentIndex: 2, startSector: 0, data: bytes(256, 1) }]),
     ).rejects.toMatchObject({ code: 'STORE_LIMIT' });
-    expect(() => openDatabase(join(dir, 'node.db'), [SEGMENT_STORE_SCHEMA])).toThrowError(
+    expect(() => openDatabase(join(dir, 'node.db'), SCHEMA)).toThrowError(
       expect.objectContaining({ code: 'STORE_LOCKED' }),
     );
     await store.close();

@@ -1,5 +1,54 @@
 import { seededRandom } from '@cairn/base';
-import type { SectorRange, SegmentStore, SegmentWrite } from '../src/index.ts';
+import {
+  SEGMENT_FORM_SCHEMA,
+  SEGMENT_STORE_SCHEMA,
+  type SectorRange,
+  type SegmentCodec,
+  type SegmentRow,
+  type SegmentStore,
+  type SegmentWrite,
+} from '../src/index.ts';
+
+export const SCHEMA: readonly string[] = [SEGMENT_STORE_SCHEMA, SEGMENT_FORM_SCHEMA];
+const BLOCK = 4096;
+const SECTORS_PER_BLOCK = 16;
+
+/** A form whose bytes say which block they are of: XOR with a byte of the tag, the segment and the block. Its own inverse. */
+export const xorCodec: SegmentCodec = {
+  decode({ segmentIndex, startBlock, tag, data }) {
+    for (let i = 0; i < data.length; i++)
+      data[i]! ^= (tag[0]! + 31 * segmentIndex + startBlock + Math.floor(i / BLOCK)) & 255;
+  },
+};
+export const TAG: Uint8Array = Uint8Array.of(0x5a);
+
+/** Blocks of what is stored of a segment in the form of `xorCodec`; absent sectors are zeros before. */
+export function encoded(
+  segmentIndex: number,
+  { presence }: SegmentRow,
+  { start, end }: { start: number; end: number },
+): Uint8Array {
+  const data = new Uint8Array((end - start) * BLOCK);
+  for (let sector = start * SECTORS_PER_BLOCK; sector < end * SECTORS_PER_BLOCK; sector++)
+    if ((presence[sector >> 3]! >> (sector & 7)) & 1)
+      data.set(bytesAt(segmentIndex, sector, 1), (sector - start * SECTORS_PER_BLOCK) * 256);
+  xorCodec.decode({ segmentIndex, startBlock: start, tag: TAG, data });
+  return data;
+}
+
+/** Gives blocks of the range that are not encoded the other form, each by itself. */
+export async function encodeBlocks(
+  store: SegmentStore,
+  segmentIndex: number,
+  { start, end }: { start: number; end: number },
+): Promise<void> {
+  for (let block = start; block < end; block++) {
+    const base = store.stored(segmentIndex);
+    if (!base || ((base.form?.blocks[block >> 3] ?? 0) >> (block & 7)) & 1) continue;
+    const data = encoded(segmentIndex, base, { start: block, end: block + 1 });
+    await store.encode({ segmentIndex, base, startBlock: block, data, tag: TAG });
+  }
+}
 
 export const SEGMENT = 262_144;
 /** Noise that all places take their bytes from, each from an offset of its own. */
@@ -17,7 +66,8 @@ export const bytesAt = (segmentIndex: number, startSector: number, sectors: numb
 
 export type Step =
   | { kind: 'write'; ranges: SectorRange[] }
-  | { kind: 'remove'; ranges: SectorRange[] };
+  | { kind: 'remove'; ranges: SectorRange[] }
+  | { kind: 'encode' | 'restore'; segmentIndex: number; start: number; end: number };
 
 const SEGMENTS = 4;
 /** Scripts touch the first sectors of each segment only. */
@@ -31,10 +81,18 @@ export function makeScript(seed: number, length: number): Step[] {
     const startSector = below(SECTORS - 20);
     return { segmentIndex: below(SEGMENTS), startSector, endSector: startSector + 1 + below(20) };
   };
-  return Array.from({ length }, () => ({
-    kind: random.next() < 0.75 ? ('write' as const) : ('remove' as const),
-    ranges: Array.from({ length: 1 + below(3) }, range),
-  }));
+  return Array.from({ length }, (): Step => {
+    const kind = random.next();
+    if (kind >= 0.75) {
+      const start = below(3);
+      const blocks = { start, end: start + 1 + below(2) };
+      return { kind: kind < 0.9 ? 'encode' : 'restore', segmentIndex: below(SEGMENTS), ...blocks };
+    }
+    return {
+      kind: kind < 0.55 ? 'write' : 'remove',
+      ranges: Array.from({ length: 1 + below(3) }, range),
+    };
+  });
 }
 
 export const writesOf = (ranges: readonly SectorRange[]): SegmentWrite[] =>
@@ -76,10 +134,22 @@ export class Model {
 /** Runs one step; the model learns what was acknowledged. */
 export async function runStep(store: SegmentStore, step: Step, model: Model): Promise<boolean> {
   try {
-    if (step.kind === 'write') await store.write(writesOf(step.ranges));
-    else await store.remove(step.ranges);
-    model.set(step.ranges, step.kind === 'write' ? 'present' : 'absent');
-    return true;
+    switch (step.kind) {
+      case 'encode':
+        await encodeBlocks(store, step.segmentIndex, step);
+        return true;
+      case 'restore':
+        await store.restore(step.segmentIndex, step);
+        return true;
+      case 'write':
+        await store.write(writesOf(step.ranges));
+        model.set(step.ranges, 'present');
+        return true;
+      case 'remove':
+        await store.remove(step.ranges);
+        model.set(step.ranges, 'absent');
+        return true;
+    }
   } catch {
     return false;
   }

@@ -1,0 +1,143 @@
+// The table of segments, with the rows that were used last in memory.
+import type { Database } from 'better-sqlite3';
+import type { SegmentRow } from './segment-row.ts';
+import { BLOCKS_PER_SLOT } from './slot.ts';
+
+/** Tables of the segment store; the first migration of a database that holds one. */
+export const SEGMENT_STORE_SCHEMA = `
+  CREATE TABLE segment (
+    segment_index INTEGER PRIMARY KEY,
+    slot INTEGER NOT NULL UNIQUE,
+    presence BLOB NOT NULL,
+    checksums BLOB NOT NULL
+  ) STRICT;
+  CREATE TABLE quarantine (
+    segment_index INTEGER NOT NULL,
+    block INTEGER NOT NULL,
+    found_at INTEGER NOT NULL
+  ) STRICT;
+`;
+/** A later migration of the same: blocks that are stored in another form (8 bytes: which; then the codec's tag). */
+export const SEGMENT_FORM_SCHEMA = `
+  ALTER TABLE segment ADD COLUMN form BLOB;
+  CREATE INDEX segment_encoded ON segment (segment_index) WHERE form IS NOT NULL;
+`;
+
+const ROW_CACHE_MAX = 8192;
+const FORM_BLOCKS_BYTES = BLOCKS_PER_SLOT / 8;
+
+type Columns = { slot: number; presence: Buffer; checksums: Buffer; form: Buffer | null };
+
+export class SegmentIndex {
+  readonly #db: Database;
+  readonly #rows = new Map<number, SegmentRow>();
+  readonly #select;
+  readonly #upsert;
+  readonly #delete;
+  readonly #insertQuarantine;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#select = db.prepare<[number], Columns>(
+      'SELECT slot, presence, checksums, form FROM segment WHERE segment_index = ?',
+    );
+    this.#upsert = db.prepare(
+      `INSERT INTO segment (segment_index, slot, presence, checksums, form) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (segment_index) DO UPDATE SET slot = excluded.slot, presence = excluded.presence,
+         checksums = excluded.checksums, form = excluded.form`,
+    );
+    this.#delete = db.prepare('DELETE FROM segment WHERE segment_index = ?');
+    this.#insertQuarantine = db.prepare('INSERT INTO quarantine VALUES (?, ?, unixepoch())');
+  }
+
+  get(segmentIndex: number): SegmentRow | undefined {
+    const cached = this.#rows.get(segmentIndex);
+    if (cached) return cached;
+    const found = this.#select.get(segmentIndex);
+    if (!found) return undefined;
+    const row = rowOf(found);
+    this.remember(segmentIndex, row);
+    return row;
+  }
+
+  /** Slots in use, ascending. */
+  slots(): number[] {
+    return this.#db.prepare('SELECT slot FROM segment ORDER BY slot').pluck().all() as number[];
+  }
+
+  /** Indexes of the segments of which anything is stored, ascending, from `start` on. */
+  segmentIndexes(start: number): number[] {
+    return this.#db
+      .prepare('SELECT segment_index FROM segment WHERE segment_index >= ? ORDER BY segment_index')
+      .pluck()
+      .all(start) as number[];
+  }
+
+  /** Indexes of the segments with blocks in another form, ascending, from `start` on. */
+  encodedIndexes(start: number): number[] {
+    return this.#db
+      .prepare(
+        'SELECT segment_index FROM segment WHERE segment_index >= ? AND form IS NOT NULL ORDER BY segment_index',
+      )
+      .pluck()
+      .all(start) as number[];
+  }
+
+  get encodedCount(): number {
+    return this.#db
+      .prepare('SELECT count(*) FROM segment WHERE form IS NOT NULL')
+      .pluck()
+      .get() as number;
+  }
+
+  get quarantined(): number {
+    return this.#db.prepare('SELECT count(*) FROM quarantine').pluck().get() as number;
+  }
+
+  /** Writes a row, or deletes it when null. Inside the caller's transaction; `remember` or `forget` follow the commit. */
+  write(segmentIndex: number, row: SegmentRow | null): void {
+    if (row) this.#upsert.run(segmentIndex, row.slot, ...columnsOf(row));
+    else this.#delete.run(segmentIndex);
+  }
+
+  noteDamage(segmentIndex: number, blocks: readonly number[]): void {
+    for (const block of blocks) this.#insertQuarantine.run(segmentIndex, block);
+  }
+
+  remember(segmentIndex: number, row: SegmentRow): void {
+    this.#rows.delete(segmentIndex);
+    this.#rows.set(segmentIndex, row);
+    if (this.#rows.size > ROW_CACHE_MAX) this.#rows.delete(this.#rows.keys().next().value!);
+  }
+
+  forget(segmentIndex: number): void {
+    this.#rows.delete(segmentIndex);
+  }
+
+  transaction(run: () => void): void {
+    this.#db.transaction(run)();
+  }
+}
+
+function rowOf({ slot, presence, checksums, form }: Columns): SegmentRow {
+  return {
+    slot,
+    presence: new Uint8Array(presence),
+    checksums: new Uint32Array(new Uint8Array(checksums).buffer),
+    form: form
+      ? {
+          blocks: new Uint8Array(form.subarray(0, FORM_BLOCKS_BYTES)),
+          tag: new Uint8Array(form.subarray(FORM_BLOCKS_BYTES)),
+        }
+      : undefined,
+  };
+}
+
+function columnsOf(row: SegmentRow): [Buffer, Buffer, Buffer | null] {
+  const { buffer, byteOffset, byteLength } = row.checksums;
+  return [
+    Buffer.from(row.presence),
+    Buffer.from(buffer, byteOffset, byteLength),
+    row.form ? Buffer.concat([row.form.blocks, row.form.tag]) : null,
+  ];
+}
