@@ -204,7 +204,13 @@ export const nodeConfigSchema = z.object({
     .min(1)
     .max(64)
     .default(1)
-    .describe('miner ids, each with a sealed copy'),
+    .describe('miner ids; those after the first have a sealed copy each'),
+  keepRaw: z
+    .boolean()
+    .default(false)
+    .describe(
+      'keep the raw bytes beside the sealed ones: twice the disk, and reads that undo no seal',
+    ),
   mineQueryMs: z
     .number()
     .int()

@@ -53,6 +53,7 @@ export function createNodeMetrics() {
       ['outcome'],
     ),
     sealedSeals: metrics.counter('mine_sealed_seals_total', 'Seals of 4 KiB made'),
+    unsealedBytes: metrics.counter('unsealed_bytes_total', 'Stored bytes unsealed to be read'),
     badSeals: metrics.counter('mine_bad_seals_total', 'Hits on seals that another fork had made'),
     mineIterations: metrics.counter('mine_iterations_total', 'Nonces drawn'),
     mineLoads: metrics.counter('mine_loads_total', 'Loads hashed'),

@@ -27,6 +27,7 @@ import { MemoryPool } from './ingest/memory-pool.ts';
 import { createNodeMetrics } from './metrics.ts';
 import type { MineControl } from './mine/control.ts';
 import { createMining } from './mine/create.ts';
+import { createSealCodec } from './mine/seal-tag.ts';
 import { loneReports } from './p2p/report.ts';
 import { createPeerParts, type PeerParts } from './p2p/start.ts';
 import { adminMethods } from './rpc/admin.ts';
@@ -90,7 +91,12 @@ export async function startStorageNode(
   const database = new NodeDatabase(db, kernels);
   const segments = stack.adopt(
     await SegmentStore.open(
-      { db, log: log.child({ component: 'store' }), disk: deps.disk },
+      {
+        db,
+        log: log.child({ component: 'store' }),
+        disk: deps.disk,
+        codec: createSealCodec(kernels, (bytes) => metrics.unsealedBytes.add({}, bytes)),
+      },
       {
         dir: config.dataDir,
         segmentsPerVolume: config.segmentsPerVolume,

@@ -1,38 +1,13 @@
 // A node that seals, searches, answers and is paid, on a real chain whose blocks the test makes.
-import { writeFileSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
-import {
-  type Clock,
-  type Hex,
-  type Logger,
-  seededRandom,
-  silentLogger,
-  systemClock,
-} from '@cairn/base';
-import { chunkRewardsAbi, createFlowWriter, poraMineAbi } from '@cairn/chain';
-import { DEVNET } from '@cairn/protocol';
-import { createNodeClient } from '@cairn/rpc';
-import { startTestChain, type TestChain, temporaryFolder, waitFor } from '@cairn/testkit';
-import { createPublicClient, createWalletClient, http } from 'viem';
+import { type Hex, seededRandom, silentLogger, systemClock } from '@cairn/base';
+import { chunkRewardsAbi, poraMineAbi } from '@cairn/chain';
+import { waitFor } from '@cairn/testkit';
+import { createWalletClient, http } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { describe, expect, it } from 'vitest';
-import { nodeConfigSchema } from '../src/config.ts';
-import type { MineStatus } from '../src/mine/service.ts';
-import { type StorageNode, startStorageNode } from '../src/node.ts';
-import { finalized, framesOf, makeFile, rpcResult, seen, type TestFile } from './harness.ts';
-
-const EPOCH = 20;
-/** Selector of PoraMine.submit. */
-const SUBMIT = '0xae722e82';
-
-type PendingTransaction = {
-  hash: Hex;
-  nonce: Hex;
-  to: string;
-  input: Hex;
-  maxFeePerGas: Hex;
-};
+import { makeFile, rpcResult } from './harness.ts';
+import { EPOCH, MineNetwork } from './mine-network.ts';
 
 /** A proxy before the chain whose wire can be cut: connections are reset, new ones too. */
 async function startSwitchableProxy(
@@ -75,193 +50,64 @@ async function startSwitchableProxy(
   };
 }
 
-class MineNetwork implements AsyncDisposable {
-  readonly #stack: AsyncDisposableStack;
-  readonly chain: TestChain;
-  readonly dir: string;
-  readonly #keyFile: string;
-
-  private constructor(stack: AsyncDisposableStack, chain: TestChain, dir: string) {
-    this.#stack = stack;
-    this.chain = chain;
-    this.dir = dir;
-    this.#keyFile = join(dir, 'mine.key');
-    writeFileSync(this.#keyFile, chain.accounts[2]!.privateKey);
-  }
-
-  static async start(difficulty: bigint): Promise<MineNetwork> {
-    await using stack = new AsyncDisposableStack();
-    const chain = stack.use(
-      await startTestChain({
-        preset: {
-          blocksPerEpoch: EPOCH,
-          mine: { ...DEVNET.mine, difficulty, minDifficulty: 1n, targetSubmissions: 10 },
-        },
-      }),
-    );
-    const folder = stack.use(await temporaryFolder());
-    return new MineNetwork(stack.move(), chain, folder.path);
-  }
-
-  get client() {
-    return createPublicClient({
-      transport: http(this.chain.rpcUrl),
-      cacheTime: 0,
-      pollingInterval: 20,
-    });
-  }
-
-  async node(
-    name: string,
-    overrides: Record<string, unknown> = {},
-    log: Logger = silentLogger,
-    clock: Clock = systemClock,
-  ): Promise<StorageNode> {
-    const { flow, mine } = this.chain.deployment.contracts;
-    const config = nodeConfigSchema.parse({
-      dataDir: join(this.dir, name),
-      chainRpcUrl: this.chain.rpcUrl,
-      flowAddress: flow,
-      mineContractAddress: mine,
-      mineKeyFile: this.#keyFile,
-      p2p: false,
-      mineThreads: 1,
-      mineQueryMs: 50,
-      rpcPort: 0,
-      adminPort: 0,
-      confirmationBlocks: 0,
-      pollMs: 30,
-      hashThreads: 1,
-      ...overrides,
-    });
-    const node = await startStorageNode({ log, clock }, config);
-    this.#stack.defer(() => node.stop());
-    return node;
-  }
-
-  async store(node: StorageNode, file: TestFile): Promise<number> {
-    const writer = createFlowWriter({
-      rpcUrl: this.chain.rpcUrl,
-      flow: this.chain.deployment.contracts.flow,
-      privateKey: this.chain.accounts[1]!.privateKey,
-      pollMs: 20,
-    });
-    const nodes = file.tree.submissionNodes;
-    const seq = (await writer.submit([{ size: file.bytes.length, nodes }])).seqs[0]!;
-    const client = createNodeClient(node.url);
-    await seen(client, seq);
-    await client.uploadFrames(
-      file.tree.root,
-      { fileSize: file.bytes.length, txSeq: seq },
-      framesOf(file),
-    );
-    await finalized(client, seq);
-    return seq;
-  }
-
-  status(node: StorageNode): Promise<MineStatus> {
-    return rpcResult(node.adminUrl, 'miner_getStatus', []) as Promise<MineStatus>;
-  }
-
-  /** Transactions of an account that wait for a block. */
-  async pendingOf(address: string): Promise<PendingTransaction[]> {
-    const pool = (await this.chain.rpc('txpool_content')) as {
-      pending: Record<string, Record<string, PendingTransaction>>;
-    };
-    const found = Object.entries(pool.pending).find(([from]) => from.toLowerCase() === address);
-    return Object.values(found?.[1] ?? {});
-  }
-
-  /** The node's answer as everybody sees it, once it is sent. */
-  pendingAnswer(): Promise<PendingTransaction> {
-    const { mine } = this.chain.deployment.contracts;
-    return waitFor(
-      async () => {
-        const pending = await this.pendingOf(this.chain.accounts[2]!.address);
-        return pending.find(({ to, input }) => to === mine && input.startsWith(SUBMIT));
-      },
-      { timeoutMs: 20_000, what: 'an answer in the mempool' },
-    );
-  }
-
-  /** Answers on the chain. */
-  submissions() {
-    return this.client.getContractEvents({
-      address: this.chain.deployment.contracts.mine as Hex,
-      abi: poraMineAbi,
-      eventName: 'NewSubmission',
-      fromBlock: 0n,
-    });
-  }
-
-  /** Waits until the node has counted so many accepted answers. */
-  async accepted(node: StorageNode, count: number): Promise<MineStatus> {
-    return waitFor(
-      async () => {
-        const status = await this.status(node);
-        return status.results.accepted >= count ? status : undefined;
-      },
-      { timeoutMs: 20_000, what: `${count} accepted answers` },
-    );
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#stack.disposeAsync();
-  }
-}
-
 const random = seededRandom(4);
 
 describe('mining', () => {
-  it('seals what it stores, answers, is paid, withdraws, and goes on after a restart', async () => {
-    await using network = await MineNetwork.start(300n);
-    const { chain } = network;
-    const node = await network.node('a');
-    // Three megabytes, a short file behind them: whole loads, padded ones, the flow's first.
-    await network.store(node, makeFile(random.bytes(3_000_000)));
-    await network.store(node, makeFile(random.bytes(5000)));
-    await chain.rpc('evm_increaseTime', [3600]);
-    await chain.mine(EPOCH + 1);
-    const status = await network.accepted(node, 1);
-    expect(status.results).toMatchObject({ refused: 0, failed: 0 });
-    expect(status.miners).toHaveLength(1);
-    expect(BigInt(status.owedWei)).toBeGreaterThan(0n);
-    const { minerId } = status.miners[0]!;
+  it.each([
+    ['beside the raw bytes', true],
+    ['instead of the raw bytes', false],
+  ])(
+    'seals what it stores %s, answers, is paid, withdraws, and goes on after a restart',
+    async (_, keepRaw) => {
+      await using network = await MineNetwork.start(300n);
+      const { chain } = network;
+      const node = await network.node('a', { keepRaw });
+      // Three megabytes, a short file behind them: whole loads, padded ones, the flow's first.
+      await network.store(node, makeFile(random.bytes(3_000_000)));
+      await network.store(node, makeFile(random.bytes(5000)));
+      await chain.rpc('evm_increaseTime', [3600]);
+      await chain.mine(EPOCH + 1);
+      const status = await network.accepted(node, 1);
+      expect(status.results).toMatchObject({ refused: 0, failed: 0 });
+      expect(status.miners).toHaveLength(1);
+      expect(BigInt(status.owedWei)).toBeGreaterThan(0n);
+      const { minerId } = status.miners[0]!;
 
-    await rpcResult(node.adminUrl, 'miner_stop', []);
-    expect(await rpcResult(node.adminUrl, 'miner_getStatus', [])).toBeNull();
-    const owed = await network.client.readContract({
-      address: chain.deployment.contracts.reward as Hex,
-      abi: chunkRewardsAbi,
-      functionName: 'payments',
-      args: [status.account as Hex],
-    });
-    expect(owed).toBeGreaterThan(0n);
-    await rpcResult(node.adminUrl, 'miner_withdraw', []);
-    const left = await network.client.readContract({
-      address: chain.deployment.contracts.reward as Hex,
-      abi: chunkRewardsAbi,
-      functionName: 'payments',
-      args: [status.account as Hex],
-    });
-    expect(left).toBe(0n);
-    const { sealedLoads } = status.miners[0]!;
-    await node.stop();
+      await rpcResult(node.adminUrl, 'miner_stop', []);
+      expect(await rpcResult(node.adminUrl, 'miner_getStatus', [])).toBeNull();
+      const owed = await network.client.readContract({
+        address: chain.deployment.contracts.reward as Hex,
+        abi: chunkRewardsAbi,
+        functionName: 'payments',
+        args: [status.account as Hex],
+      });
+      expect(owed).toBeGreaterThan(0n);
+      await rpcResult(node.adminUrl, 'miner_withdraw', []);
+      const left = await network.client.readContract({
+        address: chain.deployment.contracts.reward as Hex,
+        abi: chunkRewardsAbi,
+        functionName: 'payments',
+        args: [status.account as Hex],
+      });
+      expect(left).toBe(0n);
+      const { sealedLoads } = status.miners[0]!;
+      await node.stop();
 
-    const again = await network.node('a');
-    await chain.mine(EPOCH + 1);
-    const after = await network.accepted(again, 1);
-    expect(after.miners[0]!.minerId).toBe(minerId);
-    expect(after.miners[0]!.sealedLoads).toBeGreaterThanOrEqual(sealedLoads);
-    const registered = await network.client.getContractEvents({
-      address: chain.deployment.contracts.mine as Hex,
-      abi: poraMineAbi,
-      eventName: 'NewMinerId',
-      fromBlock: 0n,
-    });
-    expect(registered).toHaveLength(1);
-    expect(after.results).toMatchObject({ refused: 0, failed: 0 });
-  });
+      const again = await network.node('a', { keepRaw });
+      await chain.mine(EPOCH + 1);
+      const after = await network.accepted(again, 1);
+      expect(after.miners[0]!.minerId).toBe(minerId);
+      expect(after.miners[0]!.sealedLoads).toBeGreaterThanOrEqual(sealedLoads);
+      const registered = await network.client.getContractEvents({
+        address: chain.deployment.contracts.mine as Hex,
+        abi: poraMineAbi,
+        eventName: 'NewMinerId',
+        fromBlock: 0n,
+      });
+      expect(registered).toHaveLength(1);
+      expect(after.results).toMatchObject({ refused: 0, failed: 0 });
+    },
+  );
 
   it('seals again under the context that a reorg made, and answers from it', async () => {
     await using network = await MineNetwork.start(300n);

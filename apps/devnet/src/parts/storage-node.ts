@@ -69,6 +69,7 @@ export function storageNodeProcess(
             ...['--mine-key-file', spec.mineKeyFile],
             ...['--mine-contract-address', deployment.contracts.mine],
             ...['--mine-cpu', '5'],
+            '--keep-raw', // these nodes are trusted, and read more than they store
             ...['--mine-threads', '1'],
             ...['--mine-query-ms', '1000'],
           ]

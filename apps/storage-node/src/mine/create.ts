@@ -37,6 +37,7 @@ export function createMining(
       shard,
       startBlock: config.startBlock,
       ids: config.mineIds,
+      keepRaw: config.keepRaw,
       queryMs: config.mineQueryMs,
       replaceAfterMs: config.mineReplaceMs,
       cpuPercent: config.mineCpu,

@@ -19,7 +19,7 @@ import type { Reader } from '../serve/reader.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
 import type { RawData } from './raw-data.ts';
 import type { SealContexts } from './seal-contexts.ts';
-import type { SealedStore } from './sealed-store.ts';
+import type { SealedData } from './sealed-data.ts';
 import type { Sealer } from './sealer.ts';
 import type { Search, SearchHit } from './search.ts';
 import type { Submitter } from './submitter.ts';
@@ -30,7 +30,7 @@ export type MinerDeps = {
   database: NodeDatabase;
   reader: Reader;
   raw: RawData;
-  sealed: SealedStore;
+  sealed: SealedData;
   contexts: SealContexts;
   sealer: Sealer;
   search: Search;
@@ -54,6 +54,9 @@ export type MinerState =
   | 'chain unreachable'
   | 'stopped';
 
+/** Loads being read again at once because a search thread could not use them. */
+const RECHECKS_MAX = 4;
+
 export class Miner {
   readonly #deps: MinerDeps;
   readonly #options: MinerOptions;
@@ -61,6 +64,7 @@ export class Miner {
   #work: ChainWork | undefined;
   #state: MinerState = 'waiting for work';
   #startPosition = 0;
+  #rechecks = 0;
 
   constructor(deps: MinerDeps, options: MinerOptions) {
     this.#deps = deps;
@@ -158,10 +162,24 @@ export class Miner {
       work,
       range,
       threshold: qualityThreshold(work.poraTarget, range, flowLength),
-      read: (load) => sealed.read(load),
-      holds: (load) => sealed.holdsAny(load),
+      dir: sealed.dir,
+      place: (load) => sealed.place(load),
+      onUnsound: (load) => this.#recheck(load),
     });
     this.#state = 'mining';
+  }
+
+  /** Looks at a load whose bytes a search thread did not find as they should be: damaged, or sealed anew meanwhile. */
+  #recheck(load: number): void {
+    const { sealed, log } = this.#deps;
+    if (this.#rechecks >= RECHECKS_MAX) return; // it is recalled again
+    this.#rechecks++;
+    void sealed
+      .check(load)
+      .catch((error: unknown) =>
+        log.warn({ load, error: errorMessage(error) }, 'a sealed load cannot be read'),
+      )
+      .finally(() => this.#rechecks--);
   }
 
   #idle(state: MinerState): void {

@@ -1,21 +1,22 @@
 /*
  * Seals what is stored, in the background. The work to do is derived, never stored: a seal is due when its bytes are known, its
- * epoch has ended, and it is not sealed. So a restart begins with every load, and a reorg only has to forget.
+ * epoch has ended, and it is not sealed, or not for this id and under the chain's context. So a restart begins with every load, and
+ * a reorg only has to forget.
  *
  * Cost: 128 Keccaks per seal on the node's own thread, at most one load (about 2 ms) at a time, yielding in between.
  */
-import { CodedError, type Hash32, type Logger, Loop } from '@cairn/base';
+import { CodedError, type Hash32, isCodedError, type Logger, Loop } from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
 import { SEALS_PER_LOAD, SECTORS_PER_LOAD, sealInPlace } from '@cairn/pora';
 import { SECTORS_PER_SEAL } from '@cairn/protocol';
 import type { RawData } from './raw-data.ts';
 import type { SealContexts } from './seal-contexts.ts';
-import type { SealedStore } from './sealed-store.ts';
+import type { SealedData } from './sealed-data.ts';
 
 export type SealerDeps = {
   minerId: Hash32;
   raw: RawData;
-  sealed: SealedStore;
+  sealed: SealedData;
   contexts: SealContexts;
   kernels: Kernels;
   log: Logger;
@@ -98,8 +99,10 @@ export class Sealer {
       try {
         if (!(await this.#seal(load))) this.#waiting.add(load);
       } catch (error) {
-        this.#waiting.add(load);
-        if (!(error instanceof CodedError && error.code === 'MINE_REORGED')) throw error;
+        if (isCodedError(error, 'STORE_CONFLICT')) this.#due.add(load);
+        else this.#waiting.add(load);
+        if (!isCodedError(error, 'STORE_CONFLICT') && !isCodedError(error, 'MINE_REORGED'))
+          throw error;
       }
       await new Promise(setImmediate);
     }
@@ -112,6 +115,7 @@ export class Sealer {
     const isCurrent = (): void => {
       if (this.#generation !== generation) throw reorged();
     };
+    await this.#undoStale(load);
     let isComplete = true;
     for (let seal = 0; seal < SEALS_PER_LOAD; ) {
       if (sealed.has(load, seal) || !raw.isKnown(load, seal)) {
@@ -132,16 +136,26 @@ export class Sealer {
         raw.isKnown(load, end)
       )
         end++;
+      const draft = sealed.draft(load);
       const data = await raw.read(load, seal, end);
       if (!data) return false;
       sealInPlace(kernels, data, { minerId, contextDigest: context.digest, startSector });
-      const run = { start: seal, end, digest: context.digest };
       isCurrent();
-      await sealed.write(load, run, data, isCurrent);
+      await draft.write({ start: seal, end, digest: context.digest }, data, isCurrent);
       onSealed(end - seal);
       seal = end;
     }
     return isComplete;
+  }
+
+  /** Forgets seals of a load that were made for another id, or under a context that the chain no longer has. */
+  async #undoStale(load: number): Promise<void> {
+    const { sealed, contexts } = this.#deps;
+    if (sealed.isForeign(load)) await sealed.remove(load, 0, SEALS_PER_LOAD);
+    for (const { start, end, digest } of sealed.runs(load)) {
+      const context = await contexts.at(load * SECTORS_PER_LOAD + end * SECTORS_PER_SEAL - 1);
+      if (context && context.digest !== digest) await sealed.remove(load, start, end);
+    }
   }
 }
 

@@ -1,12 +1,11 @@
 /*
  * The search: threads draw nonces, make their pads, and hash the loads they recall, of whatever tasks there are.
  *
- * Each thread has one lane. A lane makes the pads of a batch of nonces in lock step, then keeps `readsInFlight` loads coming from
- * the disk while the thread hashes the one that arrived. It looks at its task before every load, so a new block of work waits for
- * one load (below a millisecond of hashing), not for a batch. With `cpuPercent` below 100 a lane sleeps in proportion to what its
- * thread computed.
+ * Each thread has one lane here, which draws batches of nonces and says where the loads they recall are; the threads read those
+ * loads from the volumes by themselves, so no sealed byte passes through the node's own thread (docs/adr/0004). A thread looks
+ * whether its task stands before every load, so a new block of work waits for one load (below a millisecond of hashing), not for
+ * a batch. With `cpuPercent` below 100 a lane sleeps in proportion to the CPU time that its thread spent.
  */
-import { Worker } from 'node:worker_threads';
 import {
   bytesToHash32,
   type Clock,
@@ -17,17 +16,16 @@ import {
 } from '@cairn/base';
 import type { KernelBackend } from '@cairn/kernels';
 import {
-  BYTES_PER_LOAD,
   type RecallRange,
+  SEALS_PER_LOAD,
   SECTORS_PER_LOAD,
-  type SeedBase,
   seedBase,
   u256,
   type Work,
 } from '@cairn/pora';
-import { BYTES_PER_SEAL } from '@cairn/protocol';
-import type { SealedLoad } from './sealed-store.ts';
-import type { LoadJob, PadsJob, SearchReply } from './search-worker.ts';
+import type { SlotTicket } from '@cairn/store/slot-reader';
+import { type DrawnBatch, SearchThread } from './search-thread.ts';
+import type { LoadPlaces, SearchedReply } from './search-worker.ts';
 
 /** What one miner id works on; replaced whole when anything of it changes. */
 export type SearchTask = {
@@ -35,9 +33,12 @@ export type SearchTask = {
   work: Work;
   range: RecallRange;
   threshold: bigint;
-  /** Sealed bytes of a load index of the flow; undefined when none are held. */
-  read(load: number): Promise<SealedLoad | undefined>;
-  holds(load: number): boolean;
+  /** Folder of the volumes that have the sealed bytes. */
+  dir: string;
+  /** Where a load of the flow is, as the index says now; undefined when nothing of it is held sealed. */
+  place(load: number): SlotTicket | undefined;
+  /** The bytes that a thread read of a load were not those of its place. */
+  onUnsound(load: number): void;
 };
 export type SearchHit = {
   task: SearchTask;
@@ -64,13 +65,16 @@ export type SearchOptions = {
 };
 
 const BATCH_NONCES = 16;
-const READS_IN_FLIGHT = 4;
 const RESTART_MS = 1000;
+
+/** A batch that was drawn and not searched yet. */
+type Batch = DrawnBatch & { task: SearchTask; nonces: Uint8Array };
 
 export class Search {
   readonly #deps: SearchDeps;
   readonly #options: SearchOptions;
   readonly #tasks = new Map<Hash32, SearchTask>();
+  readonly #threads = new Set<SearchThread>();
   readonly #abort = new AbortController();
   #wake = Promise.withResolvers<void>();
   #lanes: Promise<void>[] = [];
@@ -94,10 +98,12 @@ export class Search {
     await Promise.all(this.#lanes);
   }
 
-  /** Sets or ends what an id works on; lanes notice before their next load. */
+  /** Sets or ends what an id works on; threads notice before their next load. */
   setTask(minerId: Hash32, task: SearchTask | undefined): void {
+    if (!task && !this.#tasks.has(minerId)) return;
     if (task) this.#tasks.set(minerId, task);
     else this.#tasks.delete(minerId);
+    for (const thread of this.#threads) thread.cancel();
     this.#wake.resolve();
     this.#wake = Promise.withResolvers();
   }
@@ -108,7 +114,12 @@ export class Search {
     while (!signal.aborted) {
       try {
         await using thread = await SearchThread.start(this.#options.backend, signal);
-        while (!signal.aborted) await this.#batch(thread, signal);
+        this.#threads.add(thread);
+        try {
+          await this.#mine(thread, signal);
+        } finally {
+          this.#threads.delete(thread);
+        }
       } catch (error) {
         if (signal.aborted) return;
         this.#deps.log.error(
@@ -120,139 +131,99 @@ export class Search {
     }
   }
 
-  async #batch(thread: SearchThread, signal: AbortSignal): Promise<void> {
+  /** Keeps a thread at work: the pads of the next batch are asked for before the search of the one that is drawn. */
+  async #mine(thread: SearchThread, signal: AbortSignal): Promise<void> {
+    const { cpuPercent } = this.#options;
+    let batch: Batch | undefined;
+    let searching: Promise<number> | undefined;
+    while (!signal.aborted) {
+      const drawing = quiet(this.#draw(thread));
+      const search: Promise<number> | undefined = batch && quiet(this.#search(thread, batch));
+      await searching;
+      searching = search;
+      batch = await drawing;
+      if (!batch) {
+        await searching;
+        searching = undefined;
+        if (this.#tasks.size === 0) await this.#wake.promise;
+      } else if (cpuPercent < 100) {
+        const busyMs = batch.busyMs + ((await searching) ?? 0);
+        searching = undefined;
+        await this.#deps.clock.sleep(busyMs * (100 / cpuPercent - 1), signal).catch(() => {});
+      }
+    }
+  }
+
+  /** A batch of the next task in turn; undefined when there is none. */
+  async #draw(thread: SearchThread): Promise<Batch | undefined> {
     const tasks = [...this.#tasks.values()];
     const task = tasks[this.#turn++ % Math.max(1, tasks.length)];
-    if (!task) {
-      await this.#wake.promise;
-      return;
-    }
-    const isCurrent = (): boolean => !signal.aborted && this.#tasks.get(task.minerId) === task;
+    if (!task) return undefined;
     const { range, work, minerId } = task;
     const nonces = this.#deps.random.bytes(32 * BATCH_NONCES);
     const base = seedBase({ minerId, subtaskDigest: work.subtaskDigest, range });
+    return { ...(await thread.draw({ base, range, nonces })), task, nonces };
+  }
+
+  /** Searches what is held of a batch; resolves to the milliseconds that the thread computed. */
+  async #search(thread: SearchThread, batch: Batch): Promise<number> {
+    const { task } = batch;
+    if (!this.#isCurrent(task)) return 0;
+    const places = placesOf(batch);
     const target = u256(task.threshold);
-    let { loads, busyMs } = await thread.pads({ base, range, nonces });
-    // Loads that are not held cost nothing more: their nonces are over.
-    const held = loads.flatMap((load, index) => {
-      if (load === undefined) return [];
-      const flowLoad = range.startPosition / SECTORS_PER_LOAD + load;
-      return task.holds(flowLoad) ? [{ index, flowLoad }] : [];
-    });
-    const reads: Promise<SealedLoad | undefined>[] = [];
-    let searched = 0;
-    for (const [i, { index, flowLoad }] of held.entries()) {
-      for (let k = reads.length; k < Math.min(held.length, i + READS_IN_FLIGHT); k++)
-        reads.push(quiet(task.read(held[k]!.flowLoad)));
-      const load = await reads[i]!;
-      if (!isCurrent()) break;
-      if (!load) continue;
-      const found = await thread.load({ index, ...load, target });
-      busyMs += found.busyMs;
-      searched++;
-      for (const sealOffset of found.hits) {
-        const from = sealOffset * BYTES_PER_SEAL;
-        this.#deps.onHit({
-          task,
-          nonce: bytesToHash32(nonces.subarray(32 * index, 32 * index + 32)),
-          loadStart: flowLoad * SECTORS_PER_LOAD,
-          sealOffset,
-          sealedData: found.data.slice(from, from + BYTES_PER_SEAL),
-        });
-      }
+    const found = await thread.search(batch, { dir: task.dir, target, places });
+    this.#report(batch, found);
+    return found.busyMs;
+  }
+
+  #report({ task, nonces, recalled }: Batch, found: SearchedReply): void {
+    this.#deps.onWorked({ nonces: BATCH_NONCES, loads: found.loads });
+    if (!this.#isCurrent(task)) return;
+    for (const index of found.unsound) task.onUnsound(flowLoad(task, recalled[index]!));
+    for (const { index, sealOffset, sealedData } of found.hits) {
+      this.#deps.onHit({
+        task,
+        nonce: bytesToHash32(nonces.subarray(32 * index, 32 * index + 32)),
+        loadStart: flowLoad(task, recalled[index]!) * SECTORS_PER_LOAD,
+        sealOffset,
+        sealedData,
+      });
     }
-    await Promise.allSettled(reads);
-    this.#deps.onWorked({ nonces: BATCH_NONCES, loads: searched });
-    const { cpuPercent } = this.#options;
-    if (cpuPercent < 100)
-      await this.#deps.clock.sleep(busyMs * (100 / cpuPercent - 1), signal).catch(() => {});
+  }
+
+  #isCurrent(task: SearchTask): boolean {
+    return !this.#abort.signal.aborted && this.#tasks.get(task.minerId) === task;
   }
 }
 
-/** A read whose failure is met later, when its turn comes. */
+/** A promise whose failure is met later, when its turn comes. */
 function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
 }
 
-/** A worker with one job at a time. Rejects when the worker dies. */
-class SearchThread {
-  readonly #worker: Worker;
-  #next = 0;
-  #waiting: { resolve: (reply: SearchReply) => void; reject: (error: unknown) => void } | undefined;
+/** Index in the flow of a load that is counted from the start of the range. */
+function flowLoad({ range }: SearchTask, load: number): number {
+  return range.startPosition / SECTORS_PER_LOAD + load;
+}
 
-  private constructor(worker: Worker) {
-    this.#worker = worker;
+/** Where the recalled loads are; those that are not held cost nothing more, their nonces are over. */
+function placesOf({ task, recalled }: Batch): LoadPlaces {
+  const held = recalled.flatMap((load, index) => {
+    const ticket = load === undefined ? undefined : task.place(flowLoad(task, load));
+    return ticket ? [{ index, ticket }] : [];
+  });
+  const present = new Uint8Array(8 * held.length);
+  const checksums = new Uint32Array(SEALS_PER_LOAD * held.length);
+  for (const [i, { ticket }] of held.entries()) {
+    present.set(ticket.blocks, 8 * i);
+    checksums.set(ticket.checksums, SEALS_PER_LOAD * i);
   }
-
-  static async start(backend: string, signal: AbortSignal): Promise<SearchThread> {
-    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./search-worker.${extension}`, import.meta.url), {
-      workerData: { backend },
-    });
-    const thread = new SearchThread(worker);
-    const ready = Promise.withResolvers<void>();
-    const fail = (error: unknown): void => {
-      ready.reject(error);
-      thread.#waiting?.reject(error);
-      thread.#waiting = undefined;
-    };
-    worker.on('message', (message: SearchReply | 'ready') => {
-      if (message === 'ready') return ready.resolve();
-      const waiting = thread.#waiting;
-      thread.#waiting = undefined;
-      waiting?.resolve(message);
-    });
-    worker.on('error', fail);
-    worker.on('exit', (code) =>
-      fail(
-        new CodedError({
-          code: 'MINE_WORKER_DIED',
-          kind: 'unavailable',
-          message: `a search thread ended with code ${code}`,
-        }),
-      ),
-    );
-    const stop = (): void => void worker.terminate();
-    signal.addEventListener('abort', stop, { once: true });
-    worker.once('exit', () => signal.removeEventListener('abort', stop));
-    await ready.promise;
-    return thread;
-  }
-
-  async pads(job: {
-    base: SeedBase;
-    range: RecallRange;
-    nonces: Uint8Array;
-  }): Promise<Extract<SearchReply, { kind: 'pads' }>> {
-    return (await this.#ask({ ...job, id: this.#next++, kind: 'pads' }, [])) as Extract<
-      SearchReply,
-      { kind: 'pads' }
-    >;
-  }
-
-  async load(job: {
-    index: number;
-    data: Uint8Array<ArrayBuffer>;
-    present: Uint8Array;
-    target: Uint8Array;
-  }): Promise<Extract<SearchReply, { kind: 'load' }>> {
-    // Reads may be views of a larger buffer, which must not travel.
-    const data =
-      job.data.buffer.byteLength === BYTES_PER_LOAD ? job.data : Uint8Array.from(job.data);
-    return (await this.#ask({ ...job, data, id: this.#next++, kind: 'load' }, [
-      data.buffer,
-    ])) as Extract<SearchReply, { kind: 'load' }>;
-  }
-
-  #ask(job: PadsJob | LoadJob, transfer: ArrayBuffer[]): Promise<SearchReply> {
-    const waiting = Promise.withResolvers<SearchReply>();
-    this.#waiting = waiting;
-    this.#worker.postMessage(job, transfer);
-    return waiting.promise;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker.terminate();
-  }
+  return {
+    indexes: held.map(({ index }) => index),
+    volumes: held.map(({ ticket }) => ticket.volume),
+    offsets: held.map(({ ticket }) => ticket.offset),
+    present,
+    checksums,
+  };
 }

@@ -4,6 +4,7 @@
  * Starting needs the chain (version, ids), which may be away or the wallet empty: it is tried until it works, and why it does not is
  * in the status. The node serves files meanwhile.
  */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Clock,
@@ -25,7 +26,9 @@ import { Miner, type MinerState } from './miner.ts';
 import { ensureMinerIds } from './miner-ids.ts';
 import { RawData } from './raw-data.ts';
 import { SealContexts } from './seal-contexts.ts';
-import { SealedStore } from './sealed-store.ts';
+import { SealedCopy } from './sealed-copy.ts';
+import type { SealedData } from './sealed-data.ts';
+import { SealedInPlace } from './sealed-in-place.ts';
 import { Sealer } from './sealer.ts';
 import { Search, type SearchHit } from './search.ts';
 import { type SubmitResult, Submitter } from './submitter.ts';
@@ -49,6 +52,8 @@ export type MineServiceOptions = {
   /** Block of the deployment: nothing of ours is older. */
   startBlock: number;
   ids: number;
+  /** Keep the raw bytes beside those sealed for the first id, instead of only these. */
+  keepRaw: boolean;
   queryMs: number;
   /** Time until an answer that no block took is sent again for more. */
   replaceAfterMs: number;
@@ -86,7 +91,7 @@ export class MineService {
   readonly #options: MineServiceOptions;
   readonly #abort = new AbortController();
   readonly #miners = new Map<Hash32, Miner>();
-  readonly #sealers = new Map<Hash32, { sealer: Sealer; sealed: SealedStore }>();
+  readonly #sealers = new Map<Hash32, { sealer: Sealer; sealed: SealedData }>();
   readonly #results: Record<SubmitResult, number> = {
     accepted: 0,
     stale: 0,
@@ -198,7 +203,7 @@ export class MineService {
   }
 
   async #open(): Promise<void> {
-    const { chain, database, segments, reader, kernels, clock, random, log, disk } = this.#deps;
+    const { chain, database, segments, reader, kernels, clock, random, log } = this.#deps;
     const { shard, queryMs } = this.#options;
     const version = await chain.poraVersion();
     if (version !== PORA_VERSION) {
@@ -240,17 +245,11 @@ export class MineService {
     );
     const contexts = new SealContexts(chain);
     const raw = new RawData({ flow: database.flow, segments });
-    for (const minerId of ids) {
+    for (const [i, minerId] of ids.entries()) {
       const child = log.child({ minerId: minerId.slice(0, 10) });
-      const sealed = stack.adopt(
-        await SealedStore.open(
-          { log: child, disk },
-          {
-            dir: join(this.#options.dataDir, 'sealed', minerId.slice(2, 18)),
-            segmentsPerVolume: this.#options.segmentsPerVolume,
-          },
-        ),
-        (store) => store.close(),
+      const isInPlace = i === 0 && !this.#options.keepRaw;
+      const sealed = stack.adopt(await this.#openSealed(minerId, isInPlace, child), (data) =>
+        data.close(),
       );
       const sealer = new Sealer(
         {
@@ -302,6 +301,16 @@ export class MineService {
     this.#submitter = submitter;
     this.#owned = stack.move();
     log.info({ account: chain.account, ids: ids.length }, 'mining');
+  }
+
+  /** The sealed bytes of an id: in the node's own store, or a copy. A copy of an id that seals in place now is not needed. */
+  async #openSealed(minerId: Hash32, isInPlace: boolean, log: Logger): Promise<SealedData> {
+    const { segments, disk } = this.#deps;
+    const { dataDir, segmentsPerVolume } = this.#options;
+    const dir = join(dataDir, 'sealed', minerId.slice(2, 18));
+    if (!isInPlace) return SealedCopy.open({ log, disk }, { dir, segmentsPerVolume });
+    await rm(dir, { recursive: true, force: true });
+    return new SealedInPlace({ segments }, { minerId, dir: dataDir });
   }
 
   #onHit(hit: SearchHit): void {

@@ -11,7 +11,7 @@
  *
  * What must be true together is written in one transaction; SQLite recovers it after a kill.
  */
-import { SEGMENT_STORE_SCHEMA } from '@cairn/store';
+import { SEGMENT_FORM_SCHEMA, SEGMENT_STORE_SCHEMA } from '@cairn/store';
 
 export const MIGRATIONS: readonly string[] = [
   `${SEGMENT_STORE_SCHEMA}
@@ -41,4 +41,5 @@ export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE receipt (serial TEXT PRIMARY KEY, seq INTEGER NOT NULL, expiry INTEGER NOT NULL, signed TEXT NOT NULL) WITHOUT ROWID, STRICT;
   CREATE INDEX receipt_seq ON receipt (seq, expiry);
   CREATE INDEX receipt_expiry ON receipt (expiry);`,
+  SEGMENT_FORM_SCHEMA,
 ];
