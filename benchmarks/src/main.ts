@@ -20,6 +20,7 @@ const SUITES: Record<string, () => Promise<{ suite: Suite }>> = {
   pora: () => import('./pora.ts'),
   merkle: () => import('./merkle.ts'),
   rollup: () => import('./rollup.ts'),
+  sealed: () => import('./sealed.ts'),
   sync: () => import('./sync.ts'),
   transfer: () => import('./transfer.ts'),
 };

@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { silentLogger, systemClock, systemRandom } from '@cairn/base';
+import { assert, silentLogger, systemClock, systemRandom } from '@cairn/base';
 import type { KernelBackend, Kernels } from '@cairn/kernels';
 import { BYTES_PER_LOAD } from '@cairn/pora';
-import { SealedStore, Search } from '@cairn/storage-node/mine';
+import { SealedCopy, Search } from '@cairn/storage-node/mine';
 import { type MinedId, type MinedRange, sealLoad } from '../fairness/range.ts';
 import { median } from '../harness.ts';
 
@@ -18,19 +18,20 @@ export async function openSealedStore(
   id: MinedId,
   { raw, loads }: MinedRange,
   dir: string,
-): Promise<SealedStore> {
-  const store = await SealedStore.open({ log: silentLogger }, { dir, segmentsPerVolume: 256 });
+): Promise<SealedCopy> {
+  const store = await SealedCopy.open({ log: silentLogger }, { dir, segmentsPerVolume: 256 });
   for (let load = 0; load < loads; load++) {
     const data = raw.slice(load * BYTES_PER_LOAD, (load + 1) * BYTES_PER_LOAD);
     sealLoad(kernels, id, load, data);
-    await store.write(load, { start: 0, end: 64, digest: id.contextDigest }, data, () => {});
+    const run = { start: 0, end: 64, digest: id.contextDigest };
+    await store.draft(load).write(run, data, () => {});
   }
   return store;
 }
 
 /** Iterations per second of the node's search with so many threads. Nothing wins. */
 export async function searchRate(options: {
-  store: SealedStore;
+  store: SealedCopy;
   id: MinedId;
   range: MinedRange;
   backend: KernelBackend;
@@ -55,8 +56,9 @@ export async function searchRate(options: {
     work: workOf(id, range),
     range: range.range,
     threshold: 0n,
-    read: (load) => store.read(load),
-    holds: () => true,
+    dir: store.dir,
+    place: (load) => store.place(load),
+    onUnsound: (load) => assert(false, `load ${load} is not what was stored`),
   });
   search.start();
   try {

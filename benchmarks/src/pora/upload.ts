@@ -11,6 +11,16 @@ export const UPLOAD_BYTES: number = 64 * MIB;
 /** So long that no round leaves it. */
 const EPOCH_BLOCKS = 4000;
 
+/** What a method of a node's admin RPC gives. */
+export async function askAdmin(adminUrl: string, method: string): Promise<unknown> {
+  const response = await fetch(adminUrl, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: [] }),
+  });
+  return ((await response.json()) as { result?: unknown }).result;
+}
+
 /** Milliseconds of each round's upload: while the node mines, and while it does not. */
 export async function uploadBesideMining(
   dir: string,
@@ -37,14 +47,7 @@ export async function uploadBesideMining(
       ...['--mine-query-ms', '100'],
     ]),
   );
-  const admin = async (method: string): Promise<unknown> => {
-    const response = await fetch(String(node.ready.adminUrl), {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params: [] }),
-    });
-    return ((await response.json()) as { result?: unknown }).result;
-  };
+  const admin = (method: string): Promise<unknown> => askAdmin(String(node.ready.adminUrl), method);
   const client = await createStorageClient({
     rpcUrl: chain.rpcUrl,
     privateKey: chain.accounts[1]!.privateKey,
