@@ -73,7 +73,7 @@ describe('the codec', () => {
     });
   const tag = encodeSealTag({ minerId, runs: parts });
 
-  it('undoes seals of several contexts, from any block on', () => {
+  it('undoes seals of several contexts, from any block on', async () => {
     let unsealed = 0;
     const codec = createSealCodec(kernels, (bytes) => {
       unsealed += bytes;
@@ -85,7 +85,7 @@ describe('the codec', () => {
       [41, 64],
     ] as const) {
       const data = sealed.slice(start * 4096, end * 4096);
-      codec.decode({ segmentIndex: 7, startBlock: start, tag, data });
+      await codec.decode({ segmentIndex: 7, startBlock: start, tag, data });
       expect(Buffer.compare(data, raw.subarray(start * 4096, end * 4096)), `${start}`).toBe(0);
     }
     expect(unsealed).toBe((40 + 5 + 1 + 23) * 4096);

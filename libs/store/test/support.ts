@@ -14,12 +14,12 @@ const BLOCK = 4096;
 const SECTORS_PER_BLOCK = 16;
 
 /** A form whose bytes say which block they are of: XOR with a byte of the tag, the segment and the block. Its own inverse. */
-export const xorCodec: SegmentCodec = {
-  decode({ segmentIndex, startBlock, tag, data }) {
+export const xorCodec = {
+  decode({ segmentIndex, startBlock, tag, data }: Parameters<SegmentCodec['decode']>[0]): void {
     for (let i = 0; i < data.length; i++)
       data[i]! ^= (tag[0]! + 31 * segmentIndex + startBlock + Math.floor(i / BLOCK)) & 255;
   },
-};
+} satisfies SegmentCodec;
 export const TAG: Uint8Array = Uint8Array.of(0x5a);
 
 /** Blocks of what is stored of a segment in the form of `xorCodec`; absent sectors are zeros before. */
