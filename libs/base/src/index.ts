@@ -6,4 +6,5 @@ export * from './clock.ts';
 export * from './errors.ts';
 export * from './logger.ts';
 export * from './math.ts';
+export * from './rate.ts';
 export * from './url.ts';

@@ -8,6 +8,7 @@ import {
   errorMessage,
   isAbortError,
   type Logger,
+  RateLimit,
   Semaphore,
 } from '@cairn/base';
 import type { SegmentFrame } from '@cairn/protocol';
@@ -46,7 +47,6 @@ import {
 } from './messages/status.ts';
 import type { PeerId, PeerNetwork, ProtocolSpec } from './network.ts';
 import type { PeerBook, PeerReport } from './peers/peer-book.ts';
-import { RateLimit } from './peers/rate.ts';
 import { PROTOCOLS } from './protocols.ts';
 
 export type ExchangeDeps = {

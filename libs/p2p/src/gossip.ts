@@ -2,7 +2,7 @@
  * Gossip about files: "I finalized this", "who has this?", "I have these". Messages that are malformed count against who
  * passed them on; stale ones and those above a peer's rate go no further.
  */
-import { type Clock, errorMessage, type Logger, type RandomSource } from '@cairn/base';
+import { type Clock, errorMessage, type Logger, type RandomSource, RateLimit } from '@cairn/base';
 import { shardsIntersect } from '@cairn/protocol';
 import type { FileSource } from './files/file-source.ts';
 import type { LocationCache } from './files/location-cache.ts';
@@ -20,7 +20,6 @@ import {
 import type { NetworkIdentity } from './messages/status.ts';
 import type { GossipVerdict, PeerId, PeerNetwork } from './network.ts';
 import { parseAddress } from './peers/address.ts';
-import { RateLimit } from './peers/rate.ts';
 import { topicNames } from './protocols.ts';
 
 export type FileGossipDeps = {

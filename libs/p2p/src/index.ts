@@ -1,3 +1,4 @@
+export { RateLimit } from '@cairn/base';
 export * from './errors.ts';
 export * from './exchange.ts';
 export type { FileSource } from './files/file-source.ts';
@@ -14,5 +15,4 @@ export * from './peer-service.ts';
 export * from './peers/address.ts';
 export * from './peers/limits.ts';
 export * from './peers/peer-book.ts';
-export * from './peers/rate.ts';
 export * from './protocols.ts';

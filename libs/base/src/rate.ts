@@ -1,4 +1,4 @@
-import type { Clock } from '@cairn/base';
+import type { Clock } from './clock.ts';
 
 /**
  * A token bucket: `take(n)` waits until n tokens are there. Callers are served in order. It holds one second's worth, so a
