@@ -3,7 +3,9 @@
  * breaks what passes through it. Arguments are `fault=host:port` of the real nodes; it prints the endpoints in that order.
  */
 import { silentLogger, systemClock } from '@cairn/base';
+import { decodeRowsHead, encodeRowsHead, ROWS_PATH } from '@cairn/protocol';
 import { GrpcClient, type GrpcContext, GrpcServer, type GrpcService } from '@cairn/rpc/grpc';
+import { createHttpTransport, type HttpRoute, HttpServer } from '@cairn/rpc/node';
 
 /**
  * `silent`: takes everything and answers nothing. `slow`: three seconds late. `lies`: stores and signs as it should, and serves
@@ -15,23 +17,47 @@ const FAULTS: readonly string[] = ['silent', 'slow', 'lies', 'missigns'] satisfi
 
 const SERVICE = 'cairn.da.v1.DANode';
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+const BODY_BYTES_MAX = 256 * 1024 * 1024;
 const TIMEOUT_MS = 60_000;
 const SLOW_MS = 3000;
 
 type Row = { index: number; row: Uint8Array; path: Uint8Array };
 type Part = { head?: unknown; row?: Row | null };
 
+async function holdBack(fault: Fault, signal: AbortSignal): Promise<void> {
+  if (fault === 'slow') await systemClock.sleep(SLOW_MS, signal);
+  if (fault === 'silent')
+    await new Promise((_, reject) =>
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+    );
+}
+
+/** Uploads of rows: taken whole, then handed on to the real node. */
+function falseRows(fault: Fault, target: string): HttpRoute {
+  const transport = createHttpTransport();
+  return {
+    methods: ['POST'],
+    pattern: new RegExp(`^${ROWS_PATH}$`),
+    async handle(request, response) {
+      const body = await request.body();
+      await holdBack(fault, request.signal);
+      const { status, body: answer } = await transport(`http://${target}${ROWS_PATH}`, {
+        method: 'POST',
+        headers: encodeRowsHead(decodeRowsHead(request.headers)),
+        body: [body],
+        signal: request.signal,
+        ...{ timeoutMs: TIMEOUT_MS, maxBytes: MESSAGE_BYTES_MAX },
+      });
+      response.writeHead(status, { 'content-length': answer.length }).end(answer);
+    },
+  };
+}
+
 function falseMember(fault: Fault, real: GrpcClient): GrpcService {
   /** A right row of every blob that was read, by its key. */
   const seen = new Map<string, Row>();
   let calls = 0;
-  const hold = async (signal: AbortSignal): Promise<void> => {
-    if (fault === 'slow') await systemClock.sleep(SLOW_MS, signal);
-    if (fault === 'silent')
-      await new Promise((_, reject) =>
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
-      );
-  };
+  const hold = (signal: AbortSignal): Promise<void> => holdBack(fault, signal);
   const liar = (key: string): ((row: Row) => Row) => {
     const kind = calls++ % 3;
     const other = [...seen].find(([blob]) => blob !== key)?.[1];
@@ -81,11 +107,16 @@ for (const argument of process.argv.slice(2)) {
   const [fault, target] = argument.split('=');
   if (!fault || !FAULTS.includes(fault) || !target) throw new Error(`not a fault: ${argument}`);
   const real = new GrpcClient(target, SERVICE, { messageBytesMax: MESSAGE_BYTES_MAX });
-  const server = new GrpcServer(
+  const grpc = new GrpcServer(
+    { log: silentLogger },
+    { messageBytesMax: MESSAGE_BYTES_MAX, services: [falseMember(fault as Fault, real)] },
+  );
+  const server = new HttpServer(
     { log: silentLogger },
     {
-      ...{ host: '127.0.0.1', port: 0, messageBytesMax: MESSAGE_BYTES_MAX },
-      services: [falseMember(fault as Fault, real)],
+      ...{ host: '127.0.0.1', port: 0, maxBodyBytes: BODY_BYTES_MAX },
+      routes: [falseRows(fault as Fault, target)],
+      onHttp2: (socket) => grpc.accept(socket),
     },
   );
   await server.start();

@@ -25,8 +25,14 @@ export const daNodeConfigSchema = z.object({
     .regex(/^\d+$/, 'expected wei')
     .default('0')
     .describe('stake deposited when the operator has no votes yet'),
-  host: z.string().default('127.0.0.1').describe('interface of the gRPC port'),
-  port: z.number().int().min(0).max(65_535).default(PORTS.daNode).describe('gRPC port, 0 for any'),
+  host: z.string().default('127.0.0.1').describe('interface of the port'),
+  port: z
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(PORTS.daNode)
+    .describe('port of gRPC and of uploads of rows, 0 for any'),
   metricsPort: z
     .number()
     .int()

@@ -19,7 +19,10 @@ export function createDaNodeMetrics(read: {
   metrics.gauge('challenge_open', 'challenges that wait for an answer', read.openChallenges);
   return {
     metrics,
-    calls: metrics.histogram('grpc_call_seconds', 'time of gRPC methods', ['method', 'outcome']),
+    calls: metrics.histogram('grpc_call_seconds', 'time of gRPC methods and of uploads', [
+      'method',
+      'outcome',
+    ]),
     answered: metrics.counter('challenge_answered_total', 'challenges answered'),
     paid: metrics.counter('reward_paid_tokens_total', 'rewards paid out to the operator'),
   };

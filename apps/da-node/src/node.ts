@@ -1,7 +1,14 @@
 // Composition root of the DA node: builds the parts in dependency order, stops them in reverse. No logic.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Address, errorMessage, isCodedError, type Logger, Loop } from '@cairn/base';
+import {
+  type Address,
+  errorMessage,
+  isCodedError,
+  type Logger,
+  Loop,
+  systemClock,
+} from '@cairn/base';
 import { createTransactionSender } from '@cairn/chain';
 import { createDaReader, type DaContracts } from '@cairn/chain/da';
 import { readKeyFile } from '@cairn/config';
@@ -17,20 +24,28 @@ import { RowServer } from './blobs/serve.ts';
 import { Operator } from './chain/operator.ts';
 import { Rewards } from './chain/rewards.ts';
 import { Watcher } from './chain/watcher.ts';
+import { CheckerBySize } from './check/by-size.ts';
 import { ThreadedChecker } from './check/checker.ts';
 import type { DaNodeConfig } from './config.ts';
 import { openBlsKey } from './keys.ts';
 import { createDaNodeMetrics } from './metrics.ts';
 import { daNodeService } from './rpc/da-node.ts';
+import { PeerRates } from './rpc/peer-rates.ts';
+import { rowsRoute } from './rpc/rows-route.ts';
 import { BlobIndex, MIGRATIONS } from './store/blob-index.ts';
 import { RowFiles } from './store/row-files.ts';
 
 export const VERSION = '0.1.0';
 /** Combinations of the largest shape and a proof, with room; rows come in pieces. */
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+/** All rows of the largest shape with a proof: more than any member is ever assigned. */
+const ROWS_BYTES_MAX = 3 * 1024 * 1024 * 1024;
+
+/** A disperser asks once a batch: far less than this, and a node signs more. */
+const SIGNING = { perSecond: 50, hostsMax: 1024 };
 
 export type DaNode = AsyncDisposable & {
-  /** `host:port` of gRPC. */
+  /** `host:port` of gRPC and of uploads. */
   address: string;
   operator: Address;
   metricsUrl: string | undefined;
@@ -72,9 +87,10 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
   await dropOrphans(index, files);
 
   const admission = new Admission({ reader, index, entrance });
-  const checker = stack.use(
+  const threads = stack.use(
     new ThreadedChecker({ threads: config.checkThreads, backend: config.kernels }),
   );
+  const checker = new CheckerBySize({ kernels, threads });
   const receiver = new Receiver(
     { reader, admission, index, files, checker, entrance, operator, log },
     { inFlightBytesMax: config.inFlightBytesMax, receiveTimeoutMs: config.receiveSeconds * 1000 },
@@ -91,27 +107,46 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
     openChallenges: () => watcher.openChallenges,
   });
 
-  const server = stack.use(
-    new GrpcServer(
-      {
-        log: log.child({ component: 'grpc' }),
-        onCall: (method, outcome, seconds) => metrics.calls.observe({ method, outcome }, seconds),
-      },
-      {
-        host: config.host,
-        port: config.port,
-        messageBytesMax: MESSAGE_BYTES_MAX,
-        services: [
-          daNodeService({
-            ...{ receiver, attester, rows, index, reader, operator },
-            publicKey: blstBls.publicKey(secretKey),
-            version: VERSION,
-          }),
-        ],
-      },
-    ),
+  const grpc = new GrpcServer(
+    {
+      log: log.child({ component: 'grpc' }),
+      onCall: (method, outcome, seconds) => metrics.calls.observe({ method, outcome }, seconds),
+    },
+    {
+      messageBytesMax: MESSAGE_BYTES_MAX,
+      services: [
+        daNodeService({
+          ...{ receiver, attester, rows, index, reader, operator },
+          signing: new PeerRates(systemClock, SIGNING),
+          publicKey: blstBls.publicKey(secretKey),
+          version: VERSION,
+        }),
+      ],
+    },
+  );
+  // One port for both: rows come by HTTP/1.1, everything else by gRPC.
+  const server = new HttpServer(
+    { log: log.child({ component: 'rows' }) },
+    {
+      host: config.host,
+      port: config.port,
+      maxBodyBytes: ROWS_BYTES_MAX,
+      // The receiver counts what is in memory, and asks for a body when there is room for it.
+      bodyBudgetBytes: Number.MAX_SAFE_INTEGER,
+      routes: [
+        rowsRoute({
+          receiver,
+          log: log.child({ component: 'rows' }),
+          onCall: (outcome, seconds) => metrics.calls.observe({ method: 'rows', outcome }, seconds),
+        }),
+      ],
+      onHttp2: (socket) => grpc.accept(socket),
+    },
   );
   await server.start();
+  stack.defer(() => server.stop());
+  stack.use(grpc);
+  const { address } = server;
   let metricsUrl: string | undefined;
   if (config.metricsPort !== undefined) {
     const http = new HttpServer(
@@ -139,7 +174,7 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
 
   const duties = new Operator(
     { reader, sender, bls: blstBls, secretKey, registry, log },
-    { endpoint: config.endpoint ?? server.address, stakeWei: BigInt(config.stakeWei) },
+    { endpoint: config.endpoint ?? address, stakeWei: BigInt(config.stakeWei) },
   );
   const rewards = new Rewards(
     {
@@ -174,7 +209,7 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
   const owned = stack.move();
   const stop = (): Promise<void> => owned.disposeAsync();
   return {
-    ...{ address: server.address, operator, metricsUrl, receiver, watcher },
+    ...{ address, operator, metricsUrl, receiver, watcher },
     stop,
     [Symbol.asyncDispose]: stop,
   };

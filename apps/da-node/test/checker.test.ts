@@ -6,6 +6,7 @@ import { certifyRows, DA_SHAPES, type EncodedBlob, encodeBlob } from '@cairn/era
 import { loadNodeKernels } from '@cairn/kernels/node';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { CheckerBySize } from '../src/check/by-size.ts';
 import { ThreadedChecker } from '../src/check/checker.ts';
 import { type CheckJob, runCheck } from '../src/check/job.ts';
 
@@ -184,3 +185,22 @@ function flipped(bytes: Uint8Array, at: number): Uint8Array {
   copy[at]! ^= 1;
   return copy;
 }
+
+describe('a job', () => {
+  it('is checked where it arrived when it is short, and by a thread when it is long', async () => {
+    const threads = new ThreadedChecker({ threads: 1, backend: 'wasm' });
+    onTestFinished(() => threads.close());
+    const bySize = new CheckerBySize({ kernels, threads });
+    const short = await bySize.check(jobFor(honest, 0));
+    expect(threads.threads).toBe(0);
+    const row = jobFor(honest, 0).custody[3]!;
+    expect(Buffer.from(short.rowWithPath(row).row).equals(honest.row(row))).toBe(true);
+    const bad = jobFor(honest, 0);
+    await expect(bySize.check({ ...bad, rows: flipped(bad.rows, 777) })).rejects.toMatchObject({
+      code: 'ERASURE_ROW_RLC',
+    });
+    const blob = encodeBlob(kernels, seededRandom(6).bytes(1_000_000), FORMAT);
+    await bySize.check(jobFor(blob, 0)); // a third of 4 MB
+    expect(threads.threads).toBe(1);
+  });
+});

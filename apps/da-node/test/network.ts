@@ -28,7 +28,7 @@ import {
   rowBytes,
 } from '@cairn/quorum';
 import { blstBls } from '@cairn/quorum/node';
-import type { StoreRowsInput } from '@cairn/rpc/grpc';
+import type { RowsUpload } from '@cairn/rpc/node';
 import { Disperser, MemberPool, type Place } from '@cairn/sdk/da';
 import { createLogger } from '@cairn/telemetry';
 import { type Anvil, bringUpDa, startAnvil, temporaryFolder } from '@cairn/testkit';
@@ -187,7 +187,7 @@ export class TestNetwork implements AsyncDisposable {
   async offer(
     i: number,
     { header, authorization, encoded, place }: Prepared,
-    change: Partial<StoreRowsInput> = {},
+    change: Partial<RowsUpload> = {},
   ): Promise<void> {
     const { chainId } = await this.reader.parameters();
     const entrance = { chainId, contract: this.reader.contracts.entrance };

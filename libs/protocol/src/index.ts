@@ -4,6 +4,7 @@ export * from './devnet-file.ts';
 export * from './directory.ts';
 export * from './presets.ts';
 export * from './receipt.ts';
+export * from './row-upload.ts';
 export * from './segment-frame.ts';
 export * from './shard.ts';
 export * from './zgs.ts';

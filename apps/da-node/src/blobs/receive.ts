@@ -9,7 +9,7 @@ import {
   type Hash32,
   hexToBytes,
   type Logger,
-  unlessAborted,
+  log2Exact,
   withTimeout,
 } from '@cairn/base';
 import {
@@ -20,7 +20,7 @@ import {
   memberOf,
   servingQuorum,
 } from '@cairn/chain/da';
-import { parseBlobFormat } from '@cairn/erasure';
+import { parseBlobFormat, RLC_BYTES, rowCountOf } from '@cairn/erasure';
 import { type BlobHeader, blobKey, type Domain } from '@cairn/quorum';
 import type { RowChecker } from '../check/checker.ts';
 import type { BlobIndex } from '../store/blob-index.ts';
@@ -43,15 +43,25 @@ export type ReceiverOptions = {
   /** How long a blob may take to come in: a sender that stalls must not hold memory. */
   receiveTimeoutMs: number;
 };
-/** A blob as it is offered; `rows` gives the rows' bytes in pieces, in the order of their indices. */
+/** A blob as it is offered. */
 export type Offer = {
   header: BlobHeader;
   authorization: Uint8Array;
   member: number;
+  /**
+   * Brings rows and proof once there is memory for them: rows of exactly `rowsBytes`, combinations and siblings as they came, of
+   * any length. The arrays are the caller's. Throws what is wrong with them, or the signal's reason.
+   */
+  take(
+    lengths: { rlcBytes: number; rowsBytes: number; siblingsMax: number },
+    signal: AbortSignal,
+  ): Promise<OfferedRows>;
+};
+export type OfferedRows = {
   rowRoot: Uint8Array;
   rlc: Uint8Array;
   siblings: Uint8Array;
-  rows: AsyncIterable<Uint8Array>;
+  rows: Uint8Array;
 };
 
 const WAITING_MAX = 256;
@@ -145,11 +155,18 @@ export class Receiver {
     const bytes = assigned.length * format.rowBytes;
     const release = await this.#reserve(header.account, bytes, signal);
     try {
-      const { siblings, rowRoot, rlc } = offer;
+      const { siblings, rowRoot, rlc, rows } = await offer.take(
+        {
+          rlcBytes: format.shape.dataRows * RLC_BYTES,
+          rowsBytes: bytes,
+          // A path for each row; what they have in common is there once, so fewer come.
+          siblingsMax: assigned.length * log2Exact(rowCountOf(format.shape)),
+        },
+        signal,
+      );
       const checked = await checker.check({
-        ...{ format, assigned, custody, siblings, rowRoot, rlc },
+        ...{ format, assigned, custody, siblings, rowRoot, rlc, rows },
         commitment: hexToBytes(header.commitment),
-        rows: await readRows(offer.rows, bytes, signal),
       });
       // Durable from here on: the time is not looked at any more.
       const onDisk = await files.write(key, {
@@ -196,40 +213,5 @@ export class Receiver {
       message: `account ${account} has as many bytes in flight as one account may`,
       details: { held, bytes, share },
     });
-  }
-}
-
-/** Exactly `bytes` bytes out of the pieces. Throws `DA_ROWS_LENGTH`. */
-async function readRows(
-  pieces: AsyncIterable<Uint8Array>,
-  bytes: number,
-  signal: AbortSignal,
-): Promise<Uint8Array> {
-  const out = new Uint8Array(bytes);
-  let at = 0;
-  const wrong = (actual: number): CodedError =>
-    new CodedError({
-      code: 'DA_ROWS_LENGTH',
-      kind: 'invalid',
-      message: `${actual} bytes of rows where ${bytes} are assigned`,
-      details: { expected: bytes, actual },
-    });
-  for await (const piece of untilAborted(pieces, signal)) {
-    if (at + piece.length > bytes) throw wrong(at + piece.length);
-    out.set(piece, at);
-    at += piece.length;
-  }
-  if (at !== bytes) throw wrong(at);
-  return out;
-}
-
-/** Ends with the signal's reason also while the sender is silent. */
-async function* untilAborted<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
-  const iterator = items[Symbol.asyncIterator]();
-  for (;;) {
-    signal.throwIfAborted();
-    const next = await unlessAborted(iterator.next(), signal);
-    if (next.done) return;
-    yield next.value;
   }
 }

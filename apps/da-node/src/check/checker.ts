@@ -9,7 +9,7 @@ import type { CheckedPaths, CheckJob } from './job.ts';
 
 export interface RowChecker {
   /**
-   * Checks the rows of a job, whose `rows` are gone from the caller's memory. Throws the `ERASURE_…` error that names what is
+   * Checks the rows of a job; its `rows` belong to the checker from here on, and may be gone from the caller's memory. Throws the `ERASURE_…` error that names what is
    * wrong, `DA_CHECK_BUSY` (exhausted), `DA_CHECKER_DIED` (unavailable) or `DA_CHECKER_CLOSED` (cancelled).
    */
   check(job: CheckJob): Promise<CheckedRows>;

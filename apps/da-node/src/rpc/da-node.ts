@@ -8,6 +8,8 @@ import type { Attester } from '../blobs/attest.ts';
 import type { Receiver } from '../blobs/receive.ts';
 import type { RowServer } from '../blobs/serve.ts';
 import type { BlobIndex } from '../store/blob-index.ts';
+import type { PeerRates } from './peer-rates.ts';
+import { readRows } from './read-rows.ts';
 
 export type DaNodeServiceDeps = {
   receiver: Receiver;
@@ -15,6 +17,8 @@ export type DaNodeServiceDeps = {
   rows: RowServer;
   index: BlobIndex;
   reader: DaReader;
+  /** How often each peer may ask for a signature, which costs a look at the chain and a BLS signature. */
+  signing: Pick<PeerRates, 'count'>;
   operator: Address;
   publicKey: Uint8Array;
   version: string;
@@ -65,23 +69,28 @@ export function daNodeService(deps: DaNodeServiceDeps): GrpcService {
         const iterator = parts[Symbol.asyncIterator]();
         const first = await iterator.next();
         const { open } = parse(z.object({ open: openSchema }), first.done ? {} : first.value);
+        const { header, authorization, member, ...proof } = open;
+        const pieces = (async function* () {
+          for (;;) {
+            const next = await iterator.next();
+            if (next.done) return;
+            yield parse(z.object({ rows: bytes }), next.value).rows;
+          }
+        })();
         const known = await receiver.receive(
           {
-            ...open,
-            header: decodeHeader(open.header),
-            rows: (async function* () {
-              for (;;) {
-                const next = await iterator.next();
-                if (next.done) return;
-                yield parse(z.object({ rows: bytes }), next.value).rows;
-              }
-            })(),
+            ...{ header: decodeHeader(header), authorization, member },
+            take: async ({ rowsBytes }, limited) => ({
+              ...proof,
+              rows: await readRows(pieces, rowsBytes, limited),
+            }),
           },
           signal,
         );
         return { known };
       },
-      async SignBatch(request: unknown) {
+      async SignBatch(request: unknown, { peer }: GrpcContext) {
+        deps.signing.count(peer);
         const { batch, blobKeys } = parse(signSchema, request);
         const parsed: Batch = { ...batch, root: bytesToHash32(batch.root) };
         return attester.sign(parsed, blobKeys.map(toHash));

@@ -32,6 +32,10 @@ const HEAD_BYTES = 52;
 /** Far above what a header can ask for: 65,536 rows. */
 const ROWS_MAX = 65_536;
 const WRITE_BYTES = 4 * 1024 * 1024;
+/** Parts that one system call takes. */
+const PARTS_MAX = 1024;
+/** Rows with their paths below this are copied together: a part of its own costs more. */
+const COPIED_BYTES_MAX = 2048;
 
 export class RowFiles {
   readonly #dir: string;
@@ -61,10 +65,7 @@ export class RowFiles {
       const file = await open(`${path}.new`, 'w');
       let bytes = 0;
       try {
-        for (const part of encodeFile(rows)) {
-          await file.write(part);
-          bytes += part.length;
-        }
+        for (const parts of encodeFile(rows)) bytes += await writeAll(file, parts);
         await file.datasync();
       } finally {
         await file.close();
@@ -157,7 +158,8 @@ export class RowFiles {
   }
 }
 
-function* encodeFile(rows: RowsToStore): Generator<Uint8Array> {
+/** The file in writes of several parts, which are views of the rows where those are long. */
+function* encodeFile(rows: RowsToStore): Generator<Uint8Array[]> {
   const { indices, rowBytes, pathBytes, rlc, rowRoot } = rows;
   const head = new Uint8Array(HEAD_BYTES + 8 * indices.length);
   const view = new DataView(head.buffer);
@@ -170,20 +172,27 @@ function* encodeFile(rows: RowsToStore): Generator<Uint8Array> {
     view.setUint32(HEAD_BYTES + 4 * i, index, true);
     view.setUint32(HEAD_BYTES + 4 * (indices.length + i), crc32(path, crc32(row)), true);
   }
-  yield concatBytes(head, rlc);
-  const perWrite = Math.max(1, Math.floor(WRITE_BYTES / stride));
+  yield [head, rlc];
+  const perWrite = Math.max(1, Math.min(PARTS_MAX / 2, Math.floor(WRITE_BYTES / stride)));
   for (let at = 0; at < indices.length; at += perWrite) {
-    const some = indices.slice(at, at + perWrite);
-    yield concatBytes(
-      ...some.flatMap((index) => {
-        const { row, path } = rows.row(index);
-        return [row, path];
-      }),
-    );
+    const parts = indices.slice(at, at + perWrite).flatMap((index) => {
+      const { row, path } = rows.row(index);
+      return [row, path];
+    });
+    yield stride < COPIED_BYTES_MAX ? [concatBytes(...parts)] : parts;
   }
 }
 
 type OpenFile = Awaited<ReturnType<typeof open>>;
+
+/** Bytes written: all of them. */
+async function writeAll(file: OpenFile, parts: readonly Uint8Array[]): Promise<number> {
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  const { bytesWritten } = await file.writev([...parts]);
+  // Short only at a limit of the disk, which writing the rest will name.
+  if (bytesWritten < bytes) await file.writeFile(concatBytes(...parts).subarray(bytesWritten));
+  return bytes;
+}
 
 async function readHead(
   file: OpenFile,

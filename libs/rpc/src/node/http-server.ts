@@ -4,14 +4,18 @@
  * requests beyond it wait unread, except small ones, so that a slow upload never delays a question.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { Budget, CodedError, errorMessage, type Logger } from '@cairn/base';
 import { RpcError, type RpcMethod } from '../rpc-error.ts';
 import { announcedBytes, readBody } from './body.ts';
 import { answerJsonRpc, unreadableRequest } from './json-rpc.ts';
+import { splitHttp2 } from './split-http2.ts';
 
 export type BodyOptions = {
   maxBytes?: number | undefined;
   allocate?: ((bytes: number) => Uint8Array) | undefined;
+  /** Ends the reading early, with its reason. */
+  signal?: AbortSignal | undefined;
 };
 export type HttpRequest = {
   method: string;
@@ -23,7 +27,8 @@ export type HttpRequest = {
   signal: AbortSignal;
   /**
    * Whole body; throws `HTTP_BODY_TOO_LARGE` and `HTTP_BODY_STALLED`. `maxBytes` tightens the server's limit; `allocate`
-   * gives the memory once it is the body's turn to be read.
+   * gives the memory once it is the body's turn to be read. A client that sent `Expect: 100-continue` is told to go on then,
+   * so that a route may refuse it before the body travels.
    */
   body(options?: BodyOptions): Promise<Uint8Array>;
 };
@@ -53,6 +58,8 @@ export type HttpServerOptions = {
   routes?: readonly HttpRoute[] | undefined;
   /** Decides on every request but OPTIONS; what it refuses is answered with 401. Everybody is let in by default. */
   isAuthorized?: ((headers: IncomingMessage['headers']) => boolean) | undefined;
+  /** Takes connections that speak HTTP/2, so that gRPC can share the port. They count as connections of this server. */
+  onHttp2?: ((socket: Socket) => void) | undefined;
 };
 
 const BODY_BUDGET_BYTES = 64 * 1024 * 1024;
@@ -77,11 +84,17 @@ export class HttpServer {
   readonly #bodies: Budget;
   readonly #stopped = new AbortController();
   readonly #active = new Set<Promise<void>>();
+  /** Closes connections that do not speak HTTP/1.1, or did not say yet. */
+  readonly #closeOthers: () => void = () => {};
 
   constructor(deps: HttpServerDeps, options: HttpServerOptions) {
     this.#deps = deps;
     this.#options = options;
     this.#bodies = new Budget(options.bodyBudgetBytes ?? BODY_BUDGET_BYTES, WAITING_MAX);
+    const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+      const work = this.#handle(request, response).finally(() => this.#active.delete(work));
+      this.#active.add(work);
+    };
     this.#server = createServer(
       {
         keepAliveTimeout: 65_000,
@@ -89,11 +102,10 @@ export class HttpServer {
         requestTimeout: 300_000,
         highWaterMark: 262_144,
       },
-      (request, response) => {
-        const work = this.#handle(request, response).finally(() => this.#active.delete(work));
-        this.#active.add(work);
-      },
+      onRequest,
     );
+    this.#server.on('checkContinue', onRequest); // answered when the body is read
+    if (options.onHttp2) this.#closeOthers = splitHttp2(this.#server, options.onHttp2);
     this.#server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
   }
 
@@ -119,9 +131,14 @@ export class HttpServer {
     return typeof address === 'object' && address ? address.port : this.#options.port;
   }
 
-  get url(): string {
+  /** `host:port` that clients dial. */
+  get address(): string {
     const { host } = this.#options;
-    return `http://${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${this.port}`;
+    return `${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${this.port}`;
+  }
+
+  get url(): string {
+    return `http://${this.address}`;
   }
 
   /** Stops accepting, lets requests in flight end for up to `graceMs`, then cuts the rest. */
@@ -138,6 +155,7 @@ export class HttpServer {
       new CodedError({ code: 'HTTP_STOPPED', kind: 'cancelled', message: 'the server stopped' }),
     );
     this.#server.closeAllConnections();
+    this.#closeOthers();
     await closed;
   }
 
@@ -209,7 +227,7 @@ export class HttpServer {
       return;
     }
     if (error instanceof CodedError) {
-      const status = statusOf(error);
+      const status = httpStatusOf(error);
       // The rest of a body that was given up on is not worth reading.
       if (status === 408) response.setHeader('connection', 'close');
       sendJson(response, status, { code: -32000, message: error.message });
@@ -249,9 +267,10 @@ export class HttpServer {
   async #readBody(
     request: IncomingMessage,
     response: ServerResponse,
-    { allocate, maxBytes: limit }: BodyOptions,
-    signal: AbortSignal,
+    { allocate, maxBytes: limit, signal: early }: BodyOptions,
+    stopped: AbortSignal,
   ): Promise<Uint8Array> {
+    const signal = early ? AbortSignal.any([early, stopped]) : stopped;
     const { maxBodyBytes, bodyIdleMs: idleMs = BODY_IDLE_MS } = this.#options;
     const maxBytes = Math.min(limit ?? maxBodyBytes, maxBodyBytes);
     const bytes = announcedBytes(request, maxBytes) ?? maxBytes;
@@ -260,11 +279,13 @@ export class HttpServer {
       if (response.closed) release();
       else response.once('close', release);
     }
+    if (request.headers.expect !== undefined) response.writeContinue();
     return readBody(request, { maxBytes, idleMs, allocate, signal });
   }
 }
 
-function statusOf(error: CodedError): number {
+/** The status that a coded error is answered with. */
+export function httpStatusOf(error: CodedError): number {
   if (error.code === 'HTTP_BODY_TOO_LARGE') return 413;
   if (error.kind === 'timeout') return 408;
   if (error.kind === 'exhausted' || error.kind === 'unavailable') return 503;
@@ -292,7 +313,8 @@ export function sendJson(response: ServerResponse, status: number, value: unknow
   sendText(response, status, JSON.stringify(value));
 }
 
-function sendText(response: ServerResponse, status: number, json: string): void {
+/** Sends a body that is JSON already. */
+export function sendText(response: ServerResponse, status: number, json: string): void {
   const body = Buffer.from(json);
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': body.length });
   response.end(body);

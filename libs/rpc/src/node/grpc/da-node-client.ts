@@ -1,19 +1,13 @@
-// Typed calls to a DA node. Answers of strangers are checked for shape and length before they are handed on.
+/*
+ * Typed calls to a DA node, all on one port: rows are uploaded by HTTP/1.1, everything else is gRPC. Answers of strangers are
+ * checked for shape and length before they are handed on.
+ */
+import { Agent } from 'node:http';
 import { CodedError } from '@cairn/base';
 import { z } from 'zod';
+import { type RowsUpload, uploadRows } from '../upload-rows.ts';
 import { type GrpcCallSettings, GrpcClient } from './client.ts';
 
-/** The parts of a blob's shard besides its rows. `header` and `authorization` as they travel. */
-export type StoreRowsInput = {
-  header: Uint8Array;
-  authorization: Uint8Array;
-  member: number;
-  rowRoot: Uint8Array;
-  rlc: Uint8Array;
-  siblings: Uint8Array;
-  /** Bytes of the rows in order, in pieces of at most 1 MiB. */
-  rows: Iterable<Uint8Array>;
-};
 export type WireBatch = {
   epoch: number;
   quorum: number;
@@ -27,6 +21,8 @@ export type WireRow = { index: number; row: Uint8Array; path: Uint8Array };
 
 /** Combinations of the largest shape and a multiproof, with room. */
 const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+/** Uploads to one member at once; more wait for their turn. */
+const UPLOADS_MAX = 8;
 
 const bytes = z.instanceof(Uint8Array);
 const signReply = z.object({ member: z.int().min(0), signature: bytes });
@@ -48,6 +44,12 @@ export type DaNodeStatus = z.output<typeof statusSchema>;
 export class DaNodeClient implements Disposable {
   readonly endpoint: string;
   readonly #client: GrpcClient;
+  readonly #uploads = new Agent({
+    keepAlive: true,
+    maxSockets: UPLOADS_MAX,
+    maxFreeSockets: 2,
+    scheduling: 'lifo',
+  });
 
   constructor(endpoint: string) {
     this.endpoint = endpoint;
@@ -56,13 +58,9 @@ export class DaNodeClient implements Disposable {
     });
   }
 
-  /** Sends the rows of one blob; resolves when they are durable there. */
-  async storeRows({ rows, ...open }: StoreRowsInput, settings: GrpcCallSettings): Promise<void> {
-    const parts = function* (): Generator<unknown> {
-      yield { open };
-      for (const piece of rows) yield { rows: piece };
-    };
-    await this.#client.clientStream('StoreRows', parts(), settings);
+  /** Sends the rows of one blob; resolves when they are durable there. Throws what `uploadRows` throws. */
+  async storeRows(upload: RowsUpload, settings: GrpcCallSettings): Promise<void> {
+    await uploadRows(this.#uploads, this.endpoint, upload, settings);
   }
 
   /** The member's signature on a batch, unverified. */
@@ -95,6 +93,7 @@ export class DaNodeClient implements Disposable {
 
   close(): void {
     this.#client.close();
+    this.#uploads.destroy();
   }
 
   [Symbol.dispose](): void {

@@ -1,9 +1,11 @@
 /*
- * A gRPC port: handlers are async functions (or generators) that get the request and a signal, and throw coded errors. The
+ * A gRPC server, on a port of its own or on connections that another server hands it: handlers are async functions (or generators) that get the request and a signal, and throw coded errors. The
  * standard health service and server reflection come with it. Bounds: message size, calls at once, connections' streams.
  */
-import { CodedError, errorMessage, isCodedError, type Logger } from '@cairn/base';
+import type { Socket } from 'node:net';
+import { assert, CodedError, errorMessage, isCodedError, type Logger } from '@cairn/base';
 import {
+  type ConnectionInjector,
   type handleBidiStreamingCall,
   type handleClientStreamingCall,
   type handleServerStreamingCall,
@@ -39,8 +41,9 @@ export type GrpcServerDeps = {
   onCall?: ((method: string, outcome: 'ok' | 'error', seconds: number) => void) | undefined;
 };
 export type GrpcServerOptions = {
-  host: string;
-  port: number;
+  /** Where `start` listens; a server that is only handed connections has neither. */
+  host?: string | undefined;
+  port?: number | undefined;
   /** Largest message in either direction. */
   messageBytesMax: number;
   services: readonly GrpcService[];
@@ -54,6 +57,8 @@ export class GrpcServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #health: HealthImplementation;
   readonly #stopped = new AbortController();
+  #injector: ConnectionInjector | undefined;
+  #isStopping = false;
   #port = 0;
 
   constructor(deps: GrpcServerDeps, options: GrpcServerOptions) {
@@ -81,6 +86,7 @@ export class GrpcServer implements AsyncDisposable {
   /** Throws `GRPC_CANNOT_LISTEN`. */
   start(): Promise<void> {
     const { host, port } = this.#options;
+    assert(host !== undefined && port !== undefined, 'a server that listens has host and port');
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(
         `${host}:${port}`,
@@ -105,11 +111,21 @@ export class GrpcServer implements AsyncDisposable {
     });
   }
 
+  /** Serves a connection that begins with the preface of HTTP/2. */
+  accept(socket: Socket): void {
+    if (this.#isStopping) {
+      socket.destroy();
+      return;
+    }
+    this.#injector ??= this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#injector.injectConnection(socket);
+  }
+
   get port(): number {
     return this.#port;
   }
 
-  /** `host:port` that clients dial. */
+  /** `host:port` that clients dial once it has started. */
   get address(): string {
     const { host } = this.#options;
     return `${host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host}:${this.#port}`;
@@ -117,6 +133,7 @@ export class GrpcServer implements AsyncDisposable {
 
   /** Lets calls in flight end for up to `graceMs`, then cuts them. Idempotent. */
   async stop(graceMs = 3000): Promise<void> {
+    this.#isStopping = true;
     const closed = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     const grace = AbortSignal.timeout(graceMs);
     await Promise.race([

@@ -43,7 +43,6 @@ export type MemberFailure = { member: number; endpoint: string; reason: string }
 const STORE_TIMEOUT_MS = 30_000;
 const SIGN_TIMEOUT_MS = 10_000;
 const GRACE_MS = 200;
-const PIECE_BYTES = 512 * 1024;
 
 export class Disperser {
   readonly #deps: DisperseDeps;
@@ -69,20 +68,15 @@ export class Disperser {
     const { done, failed } = await this.#gather(quorum, options, async (member, signal) => {
       const { assigned } = assignment.rowsOf(member);
       const { siblings, rowRoot, rlc } = blob.encoded.shardProof(assigned);
-      await members.at(member.endpoint).storeRows(
-        {
-          header,
-          authorization: blob.authorization,
-          member: member.index,
-          rowRoot,
-          rlc,
-          siblings,
-          rows: pieces(blob.encoded, assigned, (bytes) => {
-            sentBytes += bytes;
-          }),
-        },
-        { signal, timeoutMs: options.storeTimeoutMs ?? STORE_TIMEOUT_MS },
-      );
+      const { authorization, encoded } = blob;
+      const rows = assigned.map((index) => encoded.row(index));
+      await members
+        .at(member.endpoint)
+        .storeRows(
+          { header, authorization, member: member.index, rowRoot, rlc, siblings, rows },
+          { signal, timeoutMs: options.storeTimeoutMs ?? STORE_TIMEOUT_MS },
+        );
+      sentBytes += assigned.length * encoded.format.rowBytes;
       return true;
     });
     if (!hasCertifyingWeight(quorum, done.keys()))
@@ -180,23 +174,6 @@ export function toCertifying(bls: Bls, quorum: DaQuorum): CertifyingQuorum {
     })),
     weight: quorum.totalWeight,
   };
-}
-
-/** Rows one after the other, in pieces that are copied one at a time. */
-function* pieces(
-  encoded: EncodedBlob,
-  indices: readonly number[],
-  onBytes: (bytes: number) => void,
-): Generator<Uint8Array> {
-  const { rowBytes } = encoded.format;
-  const perPiece = Math.max(1, Math.floor(PIECE_BYTES / rowBytes));
-  for (let at = 0; at < indices.length; at += perPiece) {
-    const some = indices.slice(at, at + perPiece);
-    const piece = new Uint8Array(some.length * rowBytes);
-    for (const [i, index] of some.entries()) piece.set(encoded.row(index), i * rowBytes);
-    onBytes(piece.length);
-    yield piece;
-  }
 }
 
 function notEnough(
