@@ -55,3 +55,12 @@ export function revealWindow(
   const start = seedBlock(schedule, epoch) + 1;
   return { start, end: start + schedule.revealWindowBlocks };
 }
+
+/**
+ * Block that a batch made at `head` counts from: the one before, so that its transaction is good in the very next block and in a
+ * simulation on the newest one. In the first block of an epoch it is the head, since a batch belongs to the epoch of its block.
+ * A reorg takes nothing away: the batch names a number, not a hash.
+ */
+export function batchBlock(schedule: EpochSchedule, head: number): number {
+  return epochAt(schedule, head - 1) === epochAt(schedule, head) ? head - 1 : head;
+}

@@ -5,7 +5,7 @@
  * (512 hashes for DA-M), after which a position costs four lookups.
  */
 import { assert, type Hash32, log2Exact } from '@cairn/base';
-import { hashToUint, hashWords } from './abi.ts';
+import { encodeWords, hashToUint, hashWords, keccak } from './abi.ts';
 import { quorumError } from './errors.ts';
 import { TAG_ROWS, TAG_SAMPLE } from './tags.ts';
 import type { Domain } from './vrf.ts';
@@ -33,6 +33,9 @@ export const ROWS_PER_MEMBER_MIN = 64;
 /** Distinct rows that convince a member: 100 bits at rate 1/4. */
 export const SAMPLES = 148;
 const ROUNDS = 4;
+/** Where the low four bytes of the second and third word lie. */
+const ROUND_AT = 60;
+const RIGHT_AT = 92;
 
 export function shapeOf(code: number): Shape {
   const shape = SHAPES[code];
@@ -106,11 +109,18 @@ export class RowPermutation {
     const side = 2 ** this.bits;
     this.mask = side - 1;
     this.table = new Uint16Array(ROUNDS * side);
-    for (let round = 0; round < ROUNDS; round++)
-      for (let right = 0; right < side; right++)
-        this.table[round * side + right] =
-          // The low 16 bits of the hash hold everything below 2^h.
-          Number(hashToUint(hashWords(key, round, right)) & BigInt(this.mask));
+    // K(abi(key, round, right)) over words that are written in place: every node makes this table for every blob.
+    const words = encodeWords([key, 0, 0]);
+    const view = new DataView(words.buffer);
+    for (let round = 0; round < ROUNDS; round++) {
+      view.setUint32(ROUND_AT, round);
+      for (let right = 0; right < side; right++) {
+        view.setUint32(RIGHT_AT, right);
+        const hash = keccak(words);
+        // The low 16 bits of the hash hold everything below 2^h.
+        this.table[round * side + right] = ((hash[30]! << 8) | hash[31]!) & this.mask;
+      }
+    }
   }
 
   /** Row at a position in `[0, rows)`. */

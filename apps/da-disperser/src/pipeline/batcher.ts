@@ -18,6 +18,7 @@ import {
   type Batch,
   type BlobHeader,
   type Bls,
+  batchBlock,
   batchProof,
   batchRoot,
   encodeCertificate,
@@ -43,7 +44,7 @@ const REJECT = { spentNonce: 8, feeAboveMax: 9, lowBalance: 10 } as const;
 
 export type BatcherDeps = {
   disperser: Pick<Disperser, 'certify'>;
-  reader: Pick<DaReader, 'contracts' | 'head' | 'eventsOf'>;
+  reader: Pick<DaReader, 'contracts' | 'head' | 'parameters' | 'eventsOf'>;
   sender: Pick<TransactionSender, 'send'>;
   bls: Bls;
   /** Makes certificates durable before their transaction is sent: a kill in between must not lose them. */
@@ -100,10 +101,11 @@ export class Batcher {
     const blobs = chosen.map(({ blob }) => blob);
     const { place, header } = blobs[0]!;
     const keys = blobs.map(({ key }) => key);
+    const [head, parameters] = await Promise.all([reader.head(), reader.parameters()]);
     const batch: Batch = {
       epoch: header.epoch,
       quorum: header.quorum,
-      referenceBlock: (await reader.head()).number,
+      referenceBlock: batchBlock(parameters, head.number),
       expiry: header.expiry,
       blobs: blobs.length,
       root: batchRoot(keys),

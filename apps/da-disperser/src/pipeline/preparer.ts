@@ -64,6 +64,8 @@ export class Preparer {
   readonly #deps: PreparerDeps;
   readonly #bytesMax: number;
   readonly #prepared = new Map<Hash32, Prepared & { until: number }>();
+  /** Signed blobs on their way to the disk. */
+  readonly #accepting = new Map<Hash32, Promise<QueuedBlob>>();
   readonly #encoding = new Semaphore(ENCODING_MAX);
   #bytes = 0;
   #count = 0;
@@ -114,8 +116,7 @@ export class Preparer {
    * `DISPERSER_AUTHORIZATION` (invalid), and what the queue throws.
    */
   async disperse(key: Hash32, authorization: Uint8Array): Promise<QueuedBlob> {
-    const { queue, pipeline, clock } = this.#deps;
-    const known = queue.get(key);
+    const known = this.#deps.queue.get(key) ?? this.#accepting.get(key);
     if (known) return known;
     this.#expire();
     const prepared = this.#prepared.get(key);
@@ -127,10 +128,22 @@ export class Preparer {
         hint: 'prepare it again; a prepared blob waits for a minute',
         details: { blobKey: key },
       });
-    const { header, payload, encoded } = prepared;
-    await this.#checkAuthorization(header, authorization);
+    await this.#checkAuthorization(prepared.header, authorization);
+    // Somebody may have said the same meanwhile.
     if (this.#prepared.get(key) !== prepared) return this.disperse(key, authorization);
     this.#prepared.delete(key);
+    const accepted = this.#accept(key, prepared, authorization);
+    this.#accepting.set(key, accepted);
+    try {
+      return await accepted;
+    } finally {
+      this.#accepting.delete(key);
+    }
+  }
+
+  async #accept(key: Hash32, prepared: Prepared, authorization: Uint8Array): Promise<QueuedBlob> {
+    const { queue, pipeline, clock } = this.#deps;
+    const { header, payload, encoded } = prepared;
     try {
       await queue.accept(
         key,

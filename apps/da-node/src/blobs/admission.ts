@@ -63,44 +63,47 @@ export class Admission {
     const grace = 15;
     if (header.expiry > latest + grace || header.expiry < latest - parameters.slackSeconds)
       throw refuse('expiry', { earliest: latest - parameters.slackSeconds, latest });
-    await this.#checkAuthorization(header, authorization, head);
-    return this.#reserveFunds(header, at);
+    const signer = await this.#signerOf(header, authorization);
+    const { reader } = this.#deps;
+    const { account, nonce } = header;
+    // Asked together, they travel in one request.
+    const [until, isSpent, funds, pricePerByteSecond] = await Promise.all([
+      signer === account ? Number.POSITIVE_INFINITY : reader.sessionKeyUntil(account, signer),
+      reader.isNonceSpent(account, nonce),
+      reader.account(account),
+      reader.pricePerByteSecond(),
+    ]);
+    if (until < head.timestamp) throw refuse('authorization', { signer });
+    if (isSpent) throw refuse('nonce');
+    return this.#reserveFunds(header, { head, parameters, funds, pricePerByteSecond });
   }
 
-  async #checkAuthorization(
-    header: BlobHeader,
-    authorization: Uint8Array,
-    head: DaBlock,
-  ): Promise<void> {
-    const { reader, entrance } = this.#deps;
+  /** Who signed the header. */
+  async #signerOf(header: BlobHeader, authorization: Uint8Array): Promise<Address> {
     if (authorization.length !== SIGNATURE_BYTES) throw refuse('authorization');
     const signature = toHex(authorization);
     if (hexToBigInt(slice(signature, 32, 64)) > HALF_ORDER) throw refuse('authorization');
-    let signer: Address;
+    const hash = authorizationDigest(this.#deps.entrance, header);
     try {
-      signer = parseAddress(
-        await recoverAddress({ hash: authorizationDigest(entrance, header), signature }),
-      );
+      return parseAddress(await recoverAddress({ hash, signature }));
     } catch {
       throw refuse('authorization');
     }
-    if (signer !== header.account) {
-      const until = await reader.sessionKeyUntil(header.account, signer);
-      if (until < head.timestamp) throw refuse('authorization', { signer });
-    }
-    if (await reader.isNonceSpent(header.account, header.nonce)) throw refuse('nonce');
   }
 
-  async #reserveFunds(
+  /** Waits for nothing, so that of two headers that one balance pays for only one gets in. */
+  #reserveFunds(
     header: BlobHeader,
-    { head, parameters }: { head: DaBlock; parameters: DaParameters },
-  ): Promise<() => void> {
+    at: {
+      head: DaBlock;
+      parameters: DaParameters;
+      funds: Awaited<ReturnType<DaReader['account']>>;
+      pricePerByteSecond: bigint;
+    },
+  ): () => void {
+    const { head, parameters, funds, pricePerByteSecond } = at;
     const { retentionSeconds } = parameters;
-    const { reader, index } = this.#deps;
-    const [account, pricePerByteSecond] = await Promise.all([
-      reader.account(header.account),
-      reader.pricePerByteSecond(),
-    ]);
+    const { index } = this.#deps;
     const fee = blobFee(header, { retentionSeconds, pricePerByteSecond });
     if (fee > header.maxFee) throw refuse('maxFee', { fee: fee.toString() });
     const doublings = Math.min(
@@ -110,10 +113,8 @@ export class Admission {
         index.lapses(header.account, epochAt(parameters, head.number) ?? 0) - LAPSES_FREE,
       ),
     );
-    // Nothing waits from here on, so that of two headers that one balance pays for only one gets in.
     const arriving = this.#arriving.get(header.account) ?? 0n;
-    const free =
-      account.balanceWei - account.pendingWei - index.pendingFees(header.account) - arriving;
+    const free = funds.balanceWei - funds.pendingWei - index.pendingFees(header.account) - arriving;
     const needed = header.maxFee << BigInt(doublings);
     if (free >= needed) {
       this.#arriving.set(header.account, arriving + header.maxFee);

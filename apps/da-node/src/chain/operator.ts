@@ -14,6 +14,7 @@ import type { TransactionSender } from '@cairn/chain';
 import {
   activateCall,
   captureAndRevealCall,
+  type DaBlock,
   type DaParameters,
   type DaReader,
   optInCall,
@@ -49,6 +50,8 @@ export class Operator {
   readonly #deps: OperatorDeps;
   readonly #options: OperatorOptions;
   #revealedEpoch = -1;
+  /** The newest block when a round ended well: the same again has nothing new. */
+  #seen: Hash32 | undefined;
   #isAnnounced = false;
 
   constructor(deps: OperatorDeps, options: OperatorOptions) {
@@ -63,13 +66,21 @@ export class Operator {
   /** One round. */
   async step(signal: AbortSignal): Promise<void> {
     const { reader } = this.#deps;
+    const head = await reader.head();
+    if (head.hash === this.#seen) return;
+    await this.#round(head, signal);
+    this.#seen = head.hash;
+  }
+
+  async #round(head: DaBlock, signal: AbortSignal): Promise<void> {
+    const { reader } = this.#deps;
     const entry = await reader.operator(this.address);
     if (BigInt(entry.record) !== 0n) await this.#announce(signal);
     if (!entry.isActive) {
       if (!entry.isJailed) await this.#join(BigInt(entry.record) !== 0n, signal);
       return;
     }
-    const [head, parameters] = await Promise.all([reader.head(), reader.parameters()]);
+    const parameters = await reader.parameters();
     const now = epochAt(parameters, head.number) ?? 0;
     // It lands in the next block at the earliest, and is simulated on the newest: both must lie in the window.
     for (const epoch of [now + 1, now]) {

@@ -1,14 +1,20 @@
 /*
  * Follows the log of the DA contracts: which blobs are paid for (from then on they oblige) and which challenges are open against
- * this operator. A pass is idempotent and begins a few blocks before the last one ended, so a small reorg needs no undoing: a blob
- * counts as confirmed once any branch confirmed it, which only keeps rows longer. A blob that a batch was rejected for is kept like
- * any other: it may be confirmed and paid for in another batch, before or after.
+ * this operator. A pass is idempotent and begins some blocks before the last one ended, more of them when the newest block it saw is
+ * gone, so a small reorg needs no undoing: a blob counts as confirmed once any branch confirmed it, which only keeps rows longer. A
+ * blob that a batch was rejected for is kept like any other: it may be confirmed and paid for in another batch, before or after.
  *
  * A challenge is remembered from its opening until its end is final, over restarts and reorgs: forgetting one costs stake.
  */
 import { type Address, errorMessage, forEachLimit, type Hash32, type Logger } from '@cairn/base';
 import type { TransactionSender } from '@cairn/chain';
-import { answerCall, BlobAssignment, type DaChallengeOpened, type DaReader } from '@cairn/chain/da';
+import {
+  answerCall,
+  BlobAssignment,
+  type DaBlock,
+  type DaChallengeOpened,
+  type DaReader,
+} from '@cairn/chain/da';
 import { type Domain, epochAt, hashToUint, hashWords } from '@cairn/quorum';
 import type { RowServer } from '../blobs/serve.ts';
 import type { BlobIndex, ExpiryLimits } from '../store/blob-index.ts';
@@ -26,7 +32,10 @@ export type WatcherDeps = {
   onAnswered?: (() => void) | undefined;
 };
 
+/** Read again after a reorg or a restart. */
 const OVERLAP_BLOCKS = 16;
+/** Read again otherwise: a provider's logs may be behind its newest block for a moment. */
+const LAG_BLOCKS = 3;
 const PAGE_BLOCKS = 500;
 /** The piece is drawn from the hash of this block after the opening. */
 const DRAW_DELAY_BLOCKS = 2;
@@ -47,6 +56,8 @@ export class Watcher {
   readonly #complained = new Set<Hash32>();
   #isCaughtUp = false;
   #watchedBlock = -1;
+  /** Newest block whose events are in. */
+  #last: DaBlock | undefined;
 
   constructor(deps: WatcherDeps) {
     this.#deps = deps;
@@ -64,10 +75,21 @@ export class Watcher {
 
   /** One pass: new events, answers that are due, rows whose time is over. */
   async step(signal: AbortSignal): Promise<void> {
+    const head = await this.#deps.reader.head();
+    if (head.hash !== this.#last?.hash) await this.#follow(head, signal);
+    await this.#answerDue(head.number, signal);
+    await this.#settleClosed();
+    await this.#prune(head);
+    this.#watchedBlock = head.number;
+  }
+
+  /** Takes what happened since the last pass. */
+  async #follow(head: DaBlock, signal: AbortSignal): Promise<void> {
     const { reader, index } = this.#deps;
-    const [head, { genesisBlock }] = await Promise.all([reader.head(), reader.parameters()]);
+    const { genesisBlock } = await reader.parameters();
     const last = Number(index.meta(LAST_BLOCK) ?? genesisBlock - 1);
-    let from = Math.max(genesisBlock, last + 1 - OVERLAP_BLOCKS);
+    const overlap = (await this.#isStill(this.#last)) ? LAG_BLOCKS : OVERLAP_BLOCKS;
+    let from = Math.max(genesisBlock, last + 1 - overlap);
     if (!this.#isCaughtUp) from = Math.min(from, index.oldestChallenge() ?? from);
     while (from <= head.number) {
       signal.throwIfAborted();
@@ -77,10 +99,14 @@ export class Watcher {
       from = to + 1;
     }
     this.#isCaughtUp = true;
-    await this.#answerDue(head.number, signal);
-    await this.#settleClosed();
-    await this.#prune(head);
-    this.#watchedBlock = head.number;
+    this.#last = head;
+  }
+
+  /** Whether the chain still has a block that was its newest. */
+  async #isStill(block: DaBlock | undefined): Promise<boolean> {
+    return (
+      block !== undefined && (await this.#deps.reader.block(block.number))?.hash === block.hash
+    );
   }
 
   async #take(fromBlock: number, toBlock: number): Promise<void> {

@@ -16,7 +16,15 @@ import type { TransactionSender } from '@cairn/chain';
 import { type ConfirmedBlob, confirmBatchCall, type DaReader, depositCall } from '@cairn/chain/da';
 import { type EncodedBlob, encodeBlob, encodeBlobInThreads } from '@cairn/erasure';
 import type { Kernels } from '@cairn/kernels';
-import { type Batch, type Bls, batchRoot, blobKey, type Domain, encodeLookup } from '@cairn/quorum';
+import {
+  type Batch,
+  type Bls,
+  batchBlock,
+  batchRoot,
+  blobKey,
+  type Domain,
+  encodeLookup,
+} from '@cairn/quorum';
 import type { Disperser } from './disperse.ts';
 import { type BlobAccount, blobFormat, daMoment, makeHeader, randomNonce } from './headers.ts';
 
@@ -95,7 +103,7 @@ async function tryDirect(
     { signal },
   );
   onPhase?.('stored');
-  const referenceBlock = (await reader.head()).number;
+  const referenceBlock = batchBlock(moment.parameters, (await reader.head()).number);
   const batch: Batch = {
     epoch: header.epoch,
     quorum: header.quorum,
