@@ -113,6 +113,7 @@ export async function startKvNode(
       confirmationBlocks: config.confirmationBlocks,
       pollMs: config.pollMs,
       pageBlocks: config.pageBlocks,
+      chainId,
     },
   );
   const purge = new Loop(

@@ -168,6 +168,7 @@ export async function startStorageNode(
       confirmationBlocks: config.confirmationBlocks,
       pollMs: config.pollMs,
       pageBlocks: config.pageBlocks,
+      chainId,
     },
   );
   const healer = new Healer({

@@ -2,7 +2,8 @@
  * Follows `Submit` events in order, and undoes them when the chain reorganises.
  *
  * One step: read the head; if the last processed block is no longer on the chain, walk back through the blocks the sink
- * remembers to the last common one and revert to it; then read pages up to head - confirmations. Near the head every
+ * remembers to the last common one and revert to it. A head below what was processed, on the same chain as far as it goes, is
+ * an endpoint that lags, not a reorganisation: it is waited for. Then read pages up to head - confirmations. Near the head every
  * header of a page is read and the parent hashes must chain from the last processed block; far behind only the last
  * header is, before and after the logs. Any inconsistency means that the chain moved while we read: the page is dropped
  * and read again. The sink is told in order, one call at a time, and owns durability: a kill between calls is safe.
@@ -33,6 +34,8 @@ export type LogFollowerOptions = {
   pollMs: number;
   /** Most blocks one eth_getLogs spans. */
   pageBlocks: number;
+  /** The chain that is followed: an endpoint that turns to another one must not undo what was read of this. */
+  chainId?: number | undefined;
 };
 
 /** Pages up to this long read every header. */
@@ -101,7 +104,7 @@ export class LogFollower {
   async #undoReorg(head: BlockHeader): Promise<void> {
     const { reader, sink, log } = this.#deps;
     const progress = sink.progress();
-    if (!progress) return;
+    if (!progress || (await this.#isLagging(head, progress))) return;
     let common: BlockRef | undefined = progress;
     let depth = 0;
     while (common) {
@@ -111,11 +114,35 @@ export class LogFollower {
       depth++;
     }
     if (common === progress) return;
+    await this.#checkChain();
     log.warn(
       { from: progress.number, to: common?.number ?? null, depth },
       'chain reorganised, reverting',
     );
     await sink.revert(common);
+  }
+
+  /** True when the endpoint has not seen all that was processed, and contradicts none of it. */
+  async #isLagging(head: BlockHeader, progress: BlockRef): Promise<boolean> {
+    if (head.number >= progress.number) return false;
+    const { reader, sink } = this.#deps;
+    const known = sink.previousBlock(head.number + 1);
+    return known !== undefined && (await reader.block(known.number))?.hash === known.hash;
+  }
+
+  /** Throws `CHAIN_WRONG_CHAIN_ID` when the endpoint serves another chain than at the start. */
+  async #checkChain(): Promise<void> {
+    const wanted = this.#options.chainId;
+    if (wanted === undefined) return;
+    const chainId = await this.#deps.reader.chainId();
+    if (chainId === wanted) return;
+    throw new CodedError({
+      code: 'CHAIN_WRONG_CHAIN_ID',
+      kind: 'unavailable',
+      message: `the chain RPC serves chain ${chainId} now, not ${wanted}`,
+      hint: 'check where the RPC leads; nothing was undone',
+      details: { chainId, wanted },
+    });
   }
 
   async #chainedPage(
