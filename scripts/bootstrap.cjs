@@ -13,7 +13,7 @@ const ENTRIES = {
   test: 'scripts/test.ts',
   bench: 'benchmarks/src/main.ts',
   experiment: 'benchmarks/src/experiment.ts',
-  soak: 'scripts/soak.ts',
+  soak: 'e2e/soak/main.ts',
   cairn: 'apps/cli/src/main.ts',
 };
 

@@ -1,42 +1,24 @@
 import { silentLogger } from '@cairn/base';
 import { createFlowWriter, type FlowWriter } from '@cairn/chain';
 import { loadKernels } from '@cairn/kernels';
-import { type FileTree, fileTreeOfBytes, segmentCounts, segmentDataBytes } from '@cairn/merkle';
-import type { SegmentFrame, SegmentWithProof } from '@cairn/protocol';
 import { createNodeClient, type NodeClient } from '@cairn/rpc';
 import type { Disk } from '@cairn/store';
-import { startTestChain, type TestChain, temporaryFolder, waitFor } from '@cairn/testkit';
+import {
+  makeTestFile,
+  startTestChain,
+  type TestChain,
+  type TestFile,
+  temporaryFolder,
+  waitFor,
+} from '@cairn/testkit';
 import { nodeConfigSchema } from '../src/config.ts';
 import { type StorageNode, startStorageNode } from '../src/node.ts';
 
 export const kernels = await loadKernels();
 
-export type TestFile = { bytes: Uint8Array; tree: FileTree };
-export const makeFile = (bytes: Uint8Array): TestFile => ({
-  bytes,
-  tree: fileTreeOfBytes(kernels, bytes),
-});
-
-/** Segment `index` as clients send it: whole sectors, the last one zero-filled. */
-export function segmentBytes(file: TestFile, index: number): Uint8Array {
-  const out = new Uint8Array(segmentDataBytes(file.bytes.length, index));
-  out.set(file.bytes.subarray(index * 262_144, index * 262_144 + out.length));
-  return out;
-}
-export const frameOf = (file: TestFile, index: number): SegmentFrame => ({
-  index,
-  siblings: file.tree.siblings(index),
-  data: segmentBytes(file, index),
-});
-export const framesOf = (file: TestFile): SegmentFrame[] =>
-  Array.from({ length: segmentCounts(file.bytes.length).real }, (_, i) => frameOf(file, i));
-export const jsonSegment = (file: TestFile, index: number): SegmentWithProof => ({
-  root: file.tree.root,
-  data: Buffer.from(segmentBytes(file, index)).toString('base64'),
-  index,
-  proof: file.tree.proof(index),
-  fileSize: file.bytes.length,
-});
+export type { TestFile } from '@cairn/testkit';
+export { frameOf, framesOf, jsonSegment, segmentBytes } from '@cairn/testkit';
+export const makeFile = (bytes: Uint8Array): TestFile => makeTestFile(kernels, bytes);
 
 export type TestNode = StorageNode & { client: NodeClient; dir: string };
 export type TestNetwork = AsyncDisposable & {

@@ -1,5 +1,5 @@
 // Sync over a simulated network: loss, delay, lies, silence, partitions. A failing run names the seed that repeats it.
-import { patternBytes } from '@cairn/testkit';
+import { faultSeeds, patternBytes } from '@cairn/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
 import { placeSegment } from '../src/ingest/files.ts';
 import { makeFile } from './harness.ts';
@@ -37,7 +37,7 @@ async function expectBytes(node: SimulatedNode, seq: number): Promise<void> {
   }
 }
 
-describe.each([1, 2])('seed %i', (seed) => {
+describe.each(faultSeeds(2))('seed %i', (seed) => {
   it('loss, delay and cut answers: a joining node has everything in the end, from shards and whole nodes', async () => {
     simulation = new Simulation(seed, {
       delayMsMin: 1,

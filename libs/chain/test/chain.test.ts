@@ -1,7 +1,14 @@
 import { CodedError, seededRandom, silentLogger } from '@cairn/base';
 import { loadKernels } from '@cairn/kernels';
 import { FlowTree, fileTreeOfBytes, MemoryFlowNodeStore } from '@cairn/merkle';
-import { patternBytes, startTestChain, type TestChain, waitFor } from '@cairn/testkit';
+import {
+  faultCount,
+  noteFaults,
+  patternBytes,
+  startTestChain,
+  type TestChain,
+  waitFor,
+} from '@cairn/testkit';
 import { createPublicClient, http, keccak256, toBytes } from 'viem';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -152,7 +159,14 @@ describe('writing', () => {
 });
 
 describe('following', () => {
-  it('catches up, follows, and comes out right after reorgs of 1 to 20 blocks and a restart', async () => {
+  it('catches up, follows, and comes out right after reorgs of 1 to 20 blocks and a restart', async ({
+    task,
+  }) => {
+    const depths = [1, 3, 8, 20, ...Array.from({ length: 20 }, (_, i) => i + 1)].slice(
+      0,
+      faultCount(4),
+    );
+    noteFaults(task, depths.length + 1);
     const sink = new MemorySink();
     const follower = follow(sink);
     follower.start();
@@ -160,7 +174,7 @@ describe('following', () => {
     const count = seqs[0]! + 1;
     await waitFor(() => sink.submissions.length === count, { timeoutMs: 10_000, what: 'catch-up' });
     await chain.mine(30);
-    for (const depth of [1, 3, 8, 20]) {
+    for (const depth of depths) {
       await writer.submit([file(5000 + depth, depth)]);
       await waitFor(() => sink.submissions.at(-1)?.size === 5000 + depth, {
         timeoutMs: 10_000,
@@ -190,7 +204,7 @@ describe('following', () => {
       what: 'the entry after the restart',
     });
     await again.stop();
-    expect(sink.reverts).toBeGreaterThanOrEqual(4);
+    expect(sink.reverts).toBeGreaterThanOrEqual(depths.length);
     expect(sink.submissions.map((s) => s.seq)).toEqual(sink.submissions.map((_, i) => i));
     const fresh = new MemorySink();
     const replay = follow(fresh);

@@ -1,4 +1,5 @@
 import { bytesToHex, CodedError, type DataRoot, seededRandom } from '@cairn/base';
+import { faultCount, faultSeed, noteFaults } from '@cairn/testkit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -116,10 +117,12 @@ describe('messages', () => {
     expect(() => decode(longer)).toThrow(CodedError);
   });
 
-  it('50,000 damaged and random messages are refused or understood, never worse', () => {
-    const random = seededRandom(20_261_124);
+  it('50,000 damaged and random messages are refused or understood, never worse', ({ task }) => {
+    const count = faultCount(50_000);
+    noteFaults(task, count);
+    const random = seededRandom(faultSeed() ?? 20_261_124);
     const memoryBefore = process.memoryUsage().rss;
-    for (let i = 0; i < 50_000; i++) {
+    for (let i = 0; i < count; i++) {
       const [name, good, decode] = decoders[i % decoders.length]!;
       let bytes: Uint8Array;
       if (random.next() < 0.3) bytes = random.bytes(Math.floor(random.next() * 2 * good.length));

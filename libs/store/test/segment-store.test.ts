@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { seededRandom, silentLogger } from '@cairn/base';
+import { faultSeeds } from '@cairn/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Database, MemoryDisk, openDatabase, SegmentStore } from '../src/index.ts';
 import { SCHEMA } from './support.ts';
@@ -94,7 +95,7 @@ describe.each([
 });
 
 describe('faults', () => {
-  it.each(Array.from({ length: 20 }, (_, i) => i + 1))(
+  it.each(faultSeeds(20))(
     'a power cut at any step loses nothing acknowledged (seed %d)',
     async (seed) => {
       const random = seededRandom(seed);

@@ -16,10 +16,15 @@ export type TestProcess = AsyncDisposable & {
 };
 
 /** Most resident memory a process ever had, in bytes; 0 where /proc is missing. */
-export function peakRssBytes(pid: number): number {
+export const peakRssBytes = (pid: number): number => statusBytes(pid, 'VmHWM');
+
+/** Resident memory of a process now, in bytes; 0 where /proc is missing, or the process. */
+export const rssBytes = (pid: number): number => statusBytes(pid, 'VmRSS');
+
+function statusBytes(pid: number, field: string): number {
   try {
-    const line = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'));
-    return line ? Number(line[1]) * 1024 : 0;
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0) * 1024;
   } catch {
     return 0;
   }

@@ -1,4 +1,5 @@
 import { concatBytes, seededRandom } from '@cairn/base';
+import { faultCount, faultSeeds, noteFaults } from '@cairn/testkit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ReedSolomon, type RsLayout, type RsShape } from '../../src/index.ts';
@@ -109,7 +110,8 @@ describe('encoding', () => {
 });
 
 describe('reconstruction', () => {
-  it('every loss pattern of small codes: all rows come back from every K of n', () => {
+  it('every loss pattern of small codes: all rows come back from every K of n', ({ task }) => {
+    let patterns = 0;
     const counts = [
       [1, 2],
       [2, 2],
@@ -132,10 +134,27 @@ describe('reconstruction', () => {
               wanted: all,
             });
             expect(out).toEqual(rows);
+            patterns++;
           }
         }
       }
     }
+    noteFaults(task, patterns);
+  });
+
+  it('random losses of (16,32): every row comes back from any 16', ({ task }) => {
+    const count = faultCount(50);
+    const random = seededRandom(faultSeeds(1)[0]!);
+    const shape: RsShape = { field: 16, layout: 'natural', dataRows: 16, parityRows: 16 };
+    const { code, rows, pick } = codeWord(shape, 64, 16);
+    const all = [...Array(32).keys()];
+    for (let i = 0; i < count; i++) {
+      const keys = all.map(() => random.next());
+      const indices = all.toSorted((a, b) => keys[a]! - keys[b]!).slice(0, 16);
+      const out = code.reconstruct({ rows: pick(indices), indices, rowBytes: 64, wanted: all });
+      expect(Buffer.compare(out, rows), `rows ${indices.join(' ')}`).toBe(0);
+    }
+    noteFaults(task, count);
   });
 
   const shapeArbitrary = fc

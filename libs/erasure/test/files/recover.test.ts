@@ -2,6 +2,7 @@
 import { seededRandom } from '@cairn/base';
 import { loadKernels, segmentRootOf } from '@cairn/kernels';
 import { type FileTree, fileTreeOfBytes, segmentDataBytes } from '@cairn/merkle';
+import { faultCount, faultSeed, noteFaults } from '@cairn/testkit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -97,7 +98,11 @@ const MADE: readonly Coded[] = [
 ];
 
 describe('recovery', () => {
-  it('brings back any loss that leaves 16 fragments, with the siblings of the whole tree, and reads no more than 16', async () => {
+  it('brings back any loss that leaves 16 fragments, with the siblings of the whole tree, and reads no more than 16', async ({
+    task,
+  }) => {
+    noteFaults(task, faultCount(40));
+    const seed = faultSeed();
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(0, 1),
@@ -140,7 +145,7 @@ describe('recovery', () => {
           expect(source.given).toBeLessThanOrEqual(18);
         },
       ),
-      { numRuns: 40 },
+      { numRuns: faultCount(40), ...(seed === undefined ? {} : { seed }) },
     );
   });
 
