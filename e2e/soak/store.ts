@@ -119,7 +119,7 @@ export const storeRows: readonly FaultRow[] = [
     injection:
       'a seeded script on the store over an injected file system; disk operation 1, 2, 3 … fails with EIO, until none is left',
     pass: 'acknowledged is there, refused is not, no byte is wrong, slots are sound',
-    size: { full: 60, short: 2 },
+    size: { full: 60, short: 3 },
     unit: 'failed operations',
     name: 'an operation that fails once',
   }),
@@ -130,7 +130,7 @@ export const storeRows: readonly FaultRow[] = [
     injection:
       'the same, with a power cut at operation 1, 2, 3 …; of what was not synced a random half of the 512-byte blocks survives, torn and out of order',
     pass: 'acknowledged is there after the start, nothing torn is served, all can be written',
-    size: { full: 60, short: 2 },
+    size: { full: 60, short: 3 },
     unit: 'power cuts',
     name: 'a power cut at any operation',
   }),
@@ -141,7 +141,7 @@ export const storeRows: readonly FaultRow[] = [
     injection:
       'the same, with a sync that fails and loses a random half of what it should write (as Linux does)',
     pass: 'its calls fail, everything else is as acknowledged',
-    size: { full: 100, short: 2 },
+    size: { full: 100, short: 3 },
     unit: 'failed syncs',
     name: 'a sync that fails and loses',
   }),
