@@ -102,7 +102,7 @@ async function staleAnswer(chain: string, call: Call, head: number): Promise<obj
   const result = (value: unknown): object => ({ jsonrpc: '2.0', id, result: value });
   const params = call.params ?? [];
   const isAhead = (block: unknown): boolean => typeof block === 'string' && Number(block) > head;
-  switch (call.method) {
+  switch (call.method ?? '') {
     case 'eth_blockNumber':
       return result(hex);
     case 'eth_getBlockByNumber':
