@@ -40,3 +40,10 @@ export function detailsOf(run: () => unknown): unknown {
     return isCodedError(error) ? error.details : error;
   }
 }
+
+/** How much a test of losses does: `usual`, or what `npm run soak` asks for (the testkit is not for this layer). */
+export const faultCount = (usual: number): number => Number(process.env.CAIRN_FAULT_COUNT ?? usual);
+
+/** The seed that the soak names; none in `npm test`. */
+export const faultSeed = (): number | undefined =>
+  process.env.CAIRN_FAULT_SEED === undefined ? undefined : Number(process.env.CAIRN_FAULT_SEED);

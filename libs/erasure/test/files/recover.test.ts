@@ -2,7 +2,6 @@
 import { seededRandom } from '@cairn/base';
 import { loadKernels, segmentRootOf } from '@cairn/kernels';
 import { type FileTree, fileTreeOfBytes, segmentDataBytes } from '@cairn/merkle';
-import { faultCount, faultSeed, noteFaults } from '@cairn/testkit';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
@@ -21,6 +20,7 @@ import {
   unusedParity,
   WINDOW_SEGMENTS,
 } from '../../src/index.ts';
+import { faultCount, faultSeed } from '../support.ts';
 
 const kernels = await loadKernels();
 const signal = new AbortController().signal;
@@ -101,7 +101,7 @@ describe('recovery', () => {
   it('brings back any loss that leaves 16 fragments, with the siblings of the whole tree, and reads no more than 16', async ({
     task,
   }) => {
-    noteFaults(task, faultCount(40));
+    Object.assign(task.meta, { faults: faultCount(40) });
     const seed = faultSeed();
     await fc.assert(
       fc.asyncProperty(
