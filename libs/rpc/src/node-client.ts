@@ -26,7 +26,12 @@ import { z } from 'zod';
 import { badResponse, parseJson, remoteError, rpcCall } from './call.ts';
 import { fetchTransport, type HttpTransport } from './transport.ts';
 
-export type CallOptions = { signal?: AbortSignal | undefined; timeoutMs?: number | undefined };
+export type CallOptions = {
+  signal?: AbortSignal | undefined;
+  timeoutMs?: number | undefined;
+  /** Memory for a binary answer; the caller must not use it for anything else until the call settles. */
+  allocate?: ((bytes: number) => Uint8Array) | undefined;
+};
 export type NodeClientOptions = {
   transport?: HttpTransport | undefined;
   timeoutMs?: number | undefined;
@@ -140,6 +145,7 @@ export function createNodeClient(url: string, clientOptions: NodeClientOptions =
       signal: options.signal,
       timeoutMs: options.timeoutMs ?? clientOptions.timeoutMs ?? 60_000,
       maxBytes: FRAMES_BODY_BYTES_MAX,
+      ...(options.allocate ? { allocate: options.allocate } : {}),
     });
     if (answer.status === 200) return answer.body;
     const error = errorSchema.safeParse(parseJson(answer.body));

@@ -9,6 +9,8 @@ export type HttpCall = {
   timeoutMs: number;
   /** A longer answer is cut off with `RPC_RESPONSE_TOO_LARGE`. */
   maxBytes: number;
+  /** Memory for an answer that says its length, at least so many bytes; a transport that cannot use it makes its own. */
+  allocate?: ((bytes: number) => Uint8Array) | undefined;
 };
 export type HttpAnswer = { status: number; contentType: string; body: Uint8Array };
 

@@ -10,6 +10,7 @@ import { type Clock, CodedError, isAbortError } from '@cairn/base';
 import { isPrivateHost, type KnownPeer, type PeerId, parseAddress } from '@cairn/p2p';
 import type { SegmentFrame } from '@cairn/protocol';
 import { createNodeClient, type HttpTransport, type NodeClient } from '@cairn/rpc';
+import { BodyBuffers } from '../http/body-buffers.ts';
 
 export type BulkPeer = Pick<KnownPeer, 'peer' | 'connection' | 'status'>;
 export type BulkDeps = { transport: HttpTransport; clock: Clock };
@@ -23,6 +24,8 @@ export type BulkOptions = {
 /** How long a route that failed is not tried again. */
 const REST_MS = 60_000;
 const ROUTES_MAX = 1024;
+/** Shared memory kept for answers to come: those that a few files have in flight. Threads hash it without a copy. */
+const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 type Route = { url: string; client: NodeClient; restUntil: number };
 
@@ -30,8 +33,12 @@ export class BulkRoutes {
   readonly #deps: BulkDeps;
   readonly #options: BulkOptions;
   readonly #routes = new Map<PeerId, Route>();
-  /** Where frames came from, until they are checked. */
-  readonly #origins = new WeakMap<readonly SegmentFrame[], PeerId>();
+  /** Where frames came from, and the memory they are views of, until they are stored. */
+  readonly #origins = new WeakMap<
+    readonly SegmentFrame[],
+    { peer: PeerId; buffer: Uint8Array | undefined }
+  >();
+  readonly #buffers = new BodyBuffers(KEPT_BYTES_MAX);
 
   constructor(deps: BulkDeps, options: BulkOptions) {
     this.#deps = deps;
@@ -47,15 +54,21 @@ export class BulkRoutes {
     const route = this.#route(peer);
     const run = progression(request.indexes);
     if (!route || !run || route.restUntil > this.#deps.clock.monotonic()) return undefined;
+    let buffer: Uint8Array | undefined;
+    const allocate = (bytes: number): Uint8Array => {
+      buffer = this.#buffers.take(bytes);
+      return buffer;
+    };
     try {
       const frames = await route.client.downloadFrames(
         request.txSeq,
         { ...run, root: request.root },
-        { signal, timeoutMs: this.#options.timeoutMs },
+        { signal, timeoutMs: this.#options.timeoutMs, allocate },
       );
-      this.#origins.set(frames, peer.peer);
+      this.#origins.set(frames, { peer: peer.peer, buffer });
       return frames;
     } catch (error) {
+      if (buffer) this.#buffers.give(buffer);
       signal.throwIfAborted();
       if (isAbortError(error)) throw error;
       // A peer that has only some of them says so over libp2p.
@@ -67,10 +80,17 @@ export class BulkRoutes {
 
   /** Frames that came this way are not the file's: the route is left. False when they came another way. */
   refused(frames: readonly SegmentFrame[]): boolean {
-    const peer = this.#origins.get(frames);
-    if (peer === undefined) return false;
-    this.#rest(peer);
+    const origin = this.#origins.get(frames);
+    if (!origin) return false;
+    this.#rest(origin.peer);
     return true;
+  }
+
+  /** Nobody reads these frames, or views of them, any more: their memory is used again. */
+  release(frames: readonly SegmentFrame[]): void {
+    const origin = this.#origins.get(frames);
+    this.#origins.delete(frames);
+    if (origin?.buffer) this.#buffers.give(origin.buffer);
   }
 
   #rest(peer: PeerId): void {

@@ -26,6 +26,8 @@ export type FetchDeps = {
   check(frames: readonly SegmentFrame[], signal: AbortSignal): Promise<CheckedSegment[]>;
   /** Returns when they are on disk. */
   store(checked: readonly CheckedSegment[]): Promise<void>;
+  /** Nobody reads these frames any more. */
+  release?: ((frames: readonly SegmentFrame[]) => void) | undefined;
   /** Whether the segment still has to come; it may have been uploaded meanwhile. */
   isMissing(index: number): boolean;
   report(peer: PeerId, report: 'useful' | 'lied'): void;
@@ -144,8 +146,9 @@ class SegmentFetch {
   async #request(peer: PeerId, indexes: readonly number[], signal: AbortSignal): Promise<void> {
     const standing = this.#standing(peer);
     let stored: readonly CheckedSegment[] = [];
+    let frames: readonly SegmentFrame[] | undefined;
     try {
-      const frames = await this.#deps.ask(peer, indexes, signal);
+      frames = await this.#deps.ask(peer, indexes, signal);
       this.#answered();
       const checked = await this.#checked(peer, frames, signal);
       if (checked.length > 0) await this.#stored(checked);
@@ -166,6 +169,7 @@ class SegmentFetch {
           Math.min(REST_MS_MAX, REST_MS * 2 ** (standing.failures - 1));
       }
     } finally {
+      if (frames) this.#deps.release?.(frames);
       const got = new Set(stored.map(({ index }) => index));
       for (const index of indexes) if (!got.has(index)) this.#queue.add(index);
     }

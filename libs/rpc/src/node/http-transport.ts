@@ -42,7 +42,10 @@ export function createHttpTransport(
               incoming.destroy();
               return reject(tooLarge(url, call.maxBytes));
             }
-            const whole = announced >= 0 ? new Uint8Array(announced) : undefined;
+            const whole =
+              announced < 0
+                ? undefined
+                : (call.allocate?.(announced).subarray(0, announced) ?? new Uint8Array(announced));
             const received: Uint8Array[] = [];
             let length = 0;
             incoming.on('data', (part: Uint8Array) => {
