@@ -124,6 +124,35 @@ describe('a joining node', () => {
   });
 });
 
+describe('a node under a limit', () => {
+  it('halves its shard until it fits, says so, and doubles it again when there is room', async () => {
+    const bytes = patternBytes(16 * MIB, 3);
+    const { root, txSeq } = await put(bytes, origin);
+    const limited = ['--max-segments', '40', '--keep-interval-ms', '100'];
+    const node = await startNode([origin.address], { name: 'limited', extra: limited });
+    await isFinalized(node, txSeq);
+    const shard = await waitFor(
+      async () => {
+        const config = await node.client.getShardConfig();
+        const isSettled = (await stored(node)) < 36 && config.numShard > 1;
+        return isSettled ? config : undefined;
+      },
+      { timeoutMs: 30_000, what: 'a smaller shard' },
+    );
+    expect(shard.numShard).toBeGreaterThanOrEqual(2);
+    await node.process.stop('SIGKILL');
+    const roomy = ['--max-segments', '4000', '--keep-interval-ms', '100'];
+    const again = await startNode([origin.address], { dir: node.dir, extra: roomy });
+    await waitFor(async () => (await again.client.getShardConfig()).numShard === 1, {
+      timeoutMs: 60_000,
+      what: 'the whole flow again',
+    });
+    expect((await again.client.getFileInfoByTxSeq(txSeq))?.finalized).toBe(true);
+    expect(Buffer.from(bytes).equals(await get(root, bytes.length, again))).toBe(true);
+    await again.process.stop();
+  });
+});
+
 describe('false peers', () => {
   it.each(['lies', 'is silent'] as const)(
     'one that %s: the file comes from the honest one',

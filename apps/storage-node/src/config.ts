@@ -70,7 +70,44 @@ export const nodeConfigSchema = z.object({
     .int()
     .min(1)
     .optional()
-    .describe('most segments to keep; beyond it uploads are refused'),
+    .describe(
+      'most segments of 256 KiB to keep; at nine tenths the shard is halved, beyond it uploads are refused',
+    ),
+  reshard: z
+    .boolean()
+    .default(true)
+    .describe('halve the shard near maxSegments, and double it up to --shard when there is room'),
+  keepIntervalMs: z
+    .number()
+    .int()
+    .min(50)
+    .max(3_600_000)
+    .default(5000)
+    .describe('milliseconds between looks at what is kept'),
+  rewardContractAddress: addressSchema
+    .optional()
+    .describe('address of the ChunkRewards contract; with it files without a lease are pruned'),
+  pruneIntervalSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(86_400)
+    .default(60)
+    .describe('seconds between looks at leases'),
+  pruneGraceSeconds: z
+    .number()
+    .int()
+    .min(0)
+    .max(31_536_000)
+    .default(86_400)
+    .describe('how long after its end a lease can still be renewed before its files are pruned'),
+  pruneSkewSeconds: z
+    .number()
+    .int()
+    .min(1)
+    .max(31_536_000)
+    .default(3600)
+    .describe('how far the time of the chain may be from the clock for anything to be pruned'),
   hashThreads: z
     .number()
     .int()

@@ -13,6 +13,7 @@ export type NodeGauges = {
   diskFreeBytes: () => number;
   peers: () => number;
   openChallenges: () => number;
+  shardCount: () => number;
 };
 
 /** Every metric of the storage node. */
@@ -46,6 +47,13 @@ export function createNodeMetrics() {
     peersCutOff: metrics.counter('p2p_cut_off_total', 'Peers that were cut off'),
     scrubBytes: metrics.counter('scrub_checked_bytes_total', 'Stored bytes checked against roots'),
     damagedSegments: metrics.counter('scrub_damaged_segments_total', 'Segments found damaged'),
+    leaseLooks: metrics.counter('keep_lease_looks_total', 'Looks at leases that decided something'),
+    filesPruned: metrics.counter('keep_pruned_files_total', 'Files given up without a lease'),
+    droppedSegments: metrics.counter<'reason'>(
+      'keep_dropped_segments_total',
+      'Segments taken away, by why',
+      ['reason'],
+    ),
     filesFinalized: metrics.counter('files_finalized_total', 'Files finalized'),
     custodyChallenges: metrics.counter<'outcome'>(
       'custody_challenges_total',
@@ -82,6 +90,7 @@ export function createNodeMetrics() {
         read.diskFreeBytes,
       );
       gauge('p2p_peers', 'Peers connected and greeted', read.peers);
+      gauge('keep_shard_count', 'Into how many shards the flow is divided here', read.shardCount);
       gauge('custody_open_challenges', 'Challenges that wait for an answer', read.openChallenges);
     },
   };

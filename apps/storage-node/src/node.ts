@@ -5,7 +5,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Clock,
-  CodedError,
+  type CodedError,
   errorMessage,
   type Logger,
   Loop,
@@ -14,16 +14,18 @@ import {
 } from '@cairn/base';
 import { createChainReader, LogFollower, waitForFlow } from '@cairn/chain';
 import { createHashPool, loadNodeKernels } from '@cairn/kernels/node';
-import { assertShardConfig, type ShardConfig } from '@cairn/protocol';
-import { HttpServer } from '@cairn/rpc/node';
+import { parseShardName, type ShardConfig, shardName } from '@cairn/protocol';
 import { type Disk, openDatabase, SegmentStore, storeError } from '@cairn/store';
 import { NodeLogSink } from './chain/log-sink.ts';
 import type { NodeConfig } from './config.ts';
-import { createCustody } from './custody/service.ts';
+import { ReceiptTable } from './custody/receipt-table.ts';
+import { type Custody, createCustody } from './custody/service.ts';
 import { segmentRoutes } from './http/segments.ts';
 import { Files } from './ingest/files.ts';
 import { Ingest } from './ingest/ingest.ts';
 import { MemoryPool } from './ingest/memory-pool.ts';
+import { createKeeping } from './keep/create.ts';
+import { ShardState } from './keep/shards.ts';
 import { createNodeMetrics } from './metrics.ts';
 import type { MineControl } from './mine/control.ts';
 import { createMining } from './mine/create.ts';
@@ -34,6 +36,7 @@ import { adminMethods } from './rpc/admin.ts';
 import { codedMethods } from './rpc/coded.ts';
 import { custodyMethods } from './rpc/custody.ts';
 import { minerMethods } from './rpc/miner.ts';
+import { createServers } from './rpc/servers.ts';
 import { zgsMethods } from './rpc/zgs.ts';
 import { Healer } from './scrub/healer.ts';
 import { Scrubber } from './scrub/scrubber.ts';
@@ -48,6 +51,7 @@ const SETTLE_INTERVAL_MS = 2000;
 export type StorageNode = AsyncDisposable & {
   url: string;
   adminUrl: string;
+  /** What it answered for at the start. */
   shard: ShardConfig;
   /** Addresses for peers; empty without p2p. */
   p2pAddresses: string[];
@@ -71,9 +75,7 @@ export async function startStorageNode(
 ): Promise<StorageNode> {
   const { log, clock = systemClock } = deps;
   await using stack = new AsyncDisposableStack();
-  const [shardId, numShard] = config.shard.split('/').map(Number) as [number, number];
-  const shard = { shardId, numShard };
-  assertShardConfig(shard);
+  parseShardName(config.shard); // said before anything is opened
   const ended = Promise.withResolvers<CodedError | undefined>();
 
   const { kernels, why } = await loadNodeKernels(config.kernels);
@@ -118,10 +120,12 @@ export async function startStorageNode(
   );
   const network = { chainId, flowAddress: config.flowAddress };
   database.bindNetwork(network.chainId, network.flowAddress);
-  bindShard(database, config.shard);
+  const shards = ShardState.load(database, config.shard);
+  const receipts = new ReceiptTable(database.db);
 
   let peers: PeerParts | undefined;
   let mining: MineControl | undefined;
+  let custody: Custody | undefined;
   const files = new Files(
     {
       database,
@@ -130,10 +134,11 @@ export async function startStorageNode(
       onFinalized: (file) => {
         metrics.filesFinalized.add({});
         peers?.announce(file);
+        custody?.finalized(file);
       },
       onStored: (segmentIndex) => mining?.stored(segmentIndex),
     },
-    shard,
+    shards,
   );
   const pool = new MemoryPool(clock, { maxBytes: config.poolBytes, ttlMs: config.poolTtlMs });
   const ingest = new Ingest(
@@ -224,16 +229,32 @@ export async function startStorageNode(
       log: log.child({ component: 'mine' }),
     },
     config,
-    shard,
+    () => shards.current,
   );
 
-  const custody = createCustody(
+  const keeping = createKeeping(
     {
-      ...{ database, files, metrics, reader: serve, random: systemRandom },
+      ...{ database, segments, files, shards, receipts, metrics, clock, random: systemRandom },
+      log: log.child({ component: 'keep' }),
+      chainTime: async () => (await reader.head()).timestamp,
+      peerShards: () => peers?.shards() ?? [],
+      widen: async (file, within) => peers?.widen(file, within),
+      unseal: async (ranges) => mining?.unseal(ranges),
+      onChanged: async () => {
+        mining?.resharded();
+        await peers?.greet();
+      },
+      onRoom: () => peers?.retry(),
+    },
+    config,
+  );
+  custody = createCustody(
+    {
+      ...{ database, files, receipts, metrics, reader: serve, random: systemRandom },
+      mayPromise: () => keeping.mayPromise,
       log: log.child({ component: 'custody' }),
     },
     config,
-    shard,
     network.chainId,
   );
 
@@ -241,7 +262,7 @@ export async function startStorageNode(
     database,
     ingest,
     reader: serve,
-    shard,
+    shard: () => shards.current,
     network: () => network,
     connectedPeers: () => reports.connected(),
   });
@@ -255,46 +276,18 @@ export async function startStorageNode(
     metrics: metrics.metrics,
     peers: reports,
     sync: peers?.sync,
+    keepStatus: () => keeping.status(),
     monotonic: () => clock.monotonic(),
     shutdown: () => ended.resolve(undefined),
   });
-  const adminAll = mining ? { ...admin, ...minerMethods(mining) } : admin;
-  const isShared = config.adminPort !== 0 && config.adminPort === config.rpcPort;
-  const metricsRoute = {
-    methods: ['GET'],
-    pattern: /^\/metrics$/,
-    handle: async (_: unknown, response: import('node:http').ServerResponse) => {
-      const text = await metrics.metrics.text();
-      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text);
-    },
-  };
-  const onCall = (method: string, outcome: 'ok' | 'error', seconds: number): void =>
-    metrics.rpcSeconds.observe({ method, outcome }, seconds);
-  const server = new HttpServer(
-    { log: log.child({ component: 'rpc' }), onCall },
+  const { server, adminServer, isShared } = createServers(
     {
-      host: config.rpcHost,
-      port: config.rpcPort,
-      maxBodyBytes: 100 * 1024 * 1024,
-      methods: isShared ? { ...methods, ...adminAll } : methods,
-      routes: [
-        ...segmentRoutes({ ingest, reader: serve, version: VERSION }),
-        ...(isShared ? [metricsRoute] : []),
-      ],
+      ...{ log, metrics, methods },
+      adminMethods: { ...admin, ...(mining ? minerMethods(mining) : {}) },
+      routes: segmentRoutes({ ingest, reader: serve, version: VERSION }),
     },
+    config,
   );
-  const adminServer = isShared
-    ? server
-    : new HttpServer(
-        { log: log.child({ component: 'admin' }), onCall },
-        {
-          host: config.adminHost,
-          port: config.adminPort,
-          maxBodyBytes: 1024 * 1024,
-          methods: adminAll,
-          routes: [metricsRoute],
-        },
-      );
 
   await sink.resume();
   await server.start();
@@ -325,6 +318,8 @@ export async function startStorageNode(
     await mining.start();
     stack.adopt(mining, (control) => control.stop());
   }
+  keeping.start();
+  stack.defer(() => keeping.stop());
   if (custody) {
     custody.start();
     stack.adopt(custody, (owned) => owned.stop());
@@ -341,12 +336,13 @@ export async function startStorageNode(
     diskFreeBytes: () => freeBytes(config.dataDir),
     peers: () => reports.connected(),
     openChallenges: () => custody?.openChallenges ?? 0,
+    shardCount: () => shards.current.numShard,
   });
   log.info(
     {
       url: server.url,
       adminUrl: adminServer.url,
-      shard: config.shard,
+      shard: shardName(shards.current),
       chainId: network.chainId,
       flow: network.flowAddress,
       kernels: why,
@@ -363,26 +359,12 @@ export async function startStorageNode(
   return {
     url: server.url,
     adminUrl: adminServer.url,
-    shard,
+    shard: shards.current,
     p2pAddresses: peers?.addresses() ?? [],
     ended: ended.promise,
     stop,
     [Symbol.asyncDispose]: stop,
   };
-}
-
-/** A folder keeps the segments of one shard; another would silently lack data. */
-function bindShard(database: NodeDatabase, shard: string): void {
-  const known = database.meta('shard');
-  if (known === undefined) database.setMeta('shard', shard);
-  else if (known !== shard) {
-    throw new CodedError({
-      code: 'NODE_OTHER_SHARD',
-      kind: 'invalid',
-      message: `the data folder holds shard ${known}, not ${shard}`,
-      hint: 'start with the shard of the folder, or with an empty folder',
-    });
-  }
 }
 
 /** Whether who reaches us as a peer reaches our RPC at the same address too. */

@@ -9,6 +9,7 @@ import { MemoryDisk, openDatabase, SegmentStore } from '@cairn/store';
 import { patternBytes } from '@cairn/testkit';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Files } from '../src/ingest/files.ts';
+import { fixedShard } from '../src/keep/shards.ts';
 import { NodeDatabase } from '../src/store/node-database.ts';
 import { MIGRATIONS } from '../src/store/schema.ts';
 import { STATE, type StoredSubmission } from '../src/store/submission-table.ts';
@@ -28,7 +29,10 @@ beforeEach(async () => {
     { db, log: silentLogger, disk: new MemoryDisk() },
     { dir, segmentsPerVolume: 16 },
   );
-  files = new Files({ database, segments, log: silentLogger }, { shardId: 0, numShard: 1 });
+  files = new Files(
+    { database, segments, log: silentLogger },
+    fixedShard({ shardId: 0, numShard: 1 }),
+  );
 });
 afterEach(async () => {
   await segments.close();

@@ -1,4 +1,4 @@
-import { silentLogger } from '@cairn/base';
+import { type Clock, silentLogger } from '@cairn/base';
 import { createFlowWriter, type FlowWriter } from '@cairn/chain';
 import { loadKernels } from '@cairn/kernels';
 import { createNodeClient, type NodeClient } from '@cairn/rpc';
@@ -36,6 +36,9 @@ export type TestNetwork = AsyncDisposable & {
     bootNodes?: readonly string[];
     scrubBytesPerSecond?: number;
     scrubPauseMs?: number;
+    /** Prunes what has no lease, asking all the time. */
+    prunes?: boolean;
+    clock?: Clock;
   }): Promise<TestNode>;
   submit(file: TestFile): Promise<number>;
 };
@@ -77,8 +80,17 @@ export async function startTestNetwork(options: { chainId?: number } = {}): Prom
         allowPrivateAddresses: true,
         scrubBytesPerSecond: options.scrubBytesPerSecond ?? 0,
         scrubPauseMs: options.scrubPauseMs,
+        ...(options.prunes
+          ? {
+              rewardContractAddress: chain.deployment.contracts.reward,
+              pruneIntervalSeconds: 1,
+              pruneGraceSeconds: 60,
+              keepIntervalMs: 50,
+            }
+          : {}),
       });
-      const node = await startStorageNode({ log: silentLogger, disk: options.disk }, config);
+      const { disk, clock } = options;
+      const node = await startStorageNode({ log: silentLogger, disk, clock }, config);
       stack.defer(() => node.stop());
       return Object.assign(node, { client: createNodeClient(node.url), dir });
     },

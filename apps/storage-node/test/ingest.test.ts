@@ -10,6 +10,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Files } from '../src/ingest/files.ts';
 import { Ingest } from '../src/ingest/ingest.ts';
 import { MemoryPool } from '../src/ingest/memory-pool.ts';
+import { fixedShard } from '../src/keep/shards.ts';
 import { NodeDatabase } from '../src/store/node-database.ts';
 import { MIGRATIONS } from '../src/store/schema.ts';
 import type { StoredSubmission } from '../src/store/submission-table.ts';
@@ -40,7 +41,10 @@ beforeEach(async () => {
     await SegmentStore.open({ db, log: silentLogger, disk }, { dir, segmentsPerVolume: 16 }),
     (store) => store.close(),
   );
-  files = new Files({ database, segments, log: silentLogger }, { shardId: 0, numShard: 1 });
+  files = new Files(
+    { database, segments, log: silentLogger },
+    fixedShard({ shardId: 0, numShard: 1 }),
+  );
   pool = new MemoryPool(systemClock, { maxBytes: 1e6, ttlMs: 60_000 });
   ingest = new Ingest(
     { database, segments, files, pool, hashPool, kernels, log: silentLogger },

@@ -11,6 +11,7 @@ import { VirtualClock } from '@cairn/testkit';
 import { Files } from '../src/ingest/files.ts';
 import { Ingest } from '../src/ingest/ingest.ts';
 import { MemoryPool } from '../src/ingest/memory-pool.ts';
+import { fixedShard } from '../src/keep/shards.ts';
 import { NodeFileSource } from '../src/p2p/file-source.ts';
 import { Repairer, type RepairerOptions } from '../src/repair/repairer.ts';
 import { Healer } from '../src/scrub/healer.ts';
@@ -53,11 +54,15 @@ export type SimulatedNode = {
   segments: SegmentStore;
   disk: MemoryDisk;
   files: Files;
+  /** What it keeps; a test may change it, and tell. */
+  shards: { current: ShardConfig; wanted: ShardConfig };
   reader: Reader;
   scrubber: Scrubber;
   healer: Healer;
   sync: SyncService;
   repairer: Repairer;
+  /** Bytes that sync brought. */
+  fetched: { bytes: number };
   /** Bytes read from peers to rebuild, and segments rebuilt. */
   repaired: { bytes: number; segments: number; failures: number };
   /** Stores the whole file, as if a client had uploaded it. */
@@ -85,14 +90,19 @@ export class Simulation {
     return this.#log.push({ file, tags }) - 1;
   }
 
-  async node(shard: ShardConfig, dir: string): Promise<SimulatedNode> {
+  async node(
+    shard: ShardConfig,
+    dir: string,
+    options: { syncBytesPerSecond?: number } = {},
+  ): Promise<SimulatedNode> {
     const name = `node-${this.#nodes.length}`;
     const db = openDatabase(':memory:', MIGRATIONS);
     const database = new NodeDatabase(db, kernels);
     const disk = new MemoryDisk(this.#seed + this.#nodes.length);
     const log = silentLogger;
     const segments = await SegmentStore.open({ db, log, disk }, { dir, segmentsPerVolume: 1 });
-    const files = new Files({ database, segments, log }, shard);
+    const shards = { ...fixedShard(shard) };
+    const files = new Files({ database, segments, log }, shards);
     const pool = new MemoryPool(this.clock, { maxBytes: 2 ** 24, ttlMs: 300_000 });
     const ingest = new Ingest(
       { database, segments, files, pool, hashPool, kernels, log },
@@ -125,9 +135,19 @@ export class Simulation {
       },
     );
     const holders = new Holders({ peers, clock, log });
+    const fetched = { bytes: 0 };
     const sync = new SyncService(
-      { database, files, ingest, peers, holders, hashPool, kernels, clock, random, log },
-      { ...SYNC_DEFAULTS, filesMax: 4, bytesPerSecond: 64 * 1024 * 1024 },
+      {
+        ...{ database, files, ingest, peers, holders, hashPool, kernels, clock, random, log },
+        onFetched: (bytes) => {
+          fetched.bytes += bytes;
+        },
+      },
+      {
+        ...SYNC_DEFAULTS,
+        filesMax: 4,
+        bytesPerSecond: options.syncBytesPerSecond ?? 64 * 1024 * 1024,
+      },
     );
     const repaired = { bytes: 0, segments: 0, failures: 0 };
     const repairer = new Repairer(
@@ -170,11 +190,13 @@ export class Simulation {
       segments,
       disk,
       files,
+      shards,
       reader,
       scrubber,
       healer,
       sync,
       repairer,
+      fetched,
       repaired,
       upload: async (file, seq) => {
         const entry = database.submissions.bySeq(seq)!;

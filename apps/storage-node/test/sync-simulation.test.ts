@@ -150,6 +150,56 @@ describe.each(faultSeeds(2))('seed %i', (seed) => {
   });
 });
 
+describe('a shard that changes', () => {
+  it('is known to every peer after the next greeting, and nobody is asked for what it gave up', async () => {
+    simulation = new Simulation(6, { delayMsMin: 1, delayMsMax: 20 });
+    const [one, two] = [await simulation.node(FULL, '/a'), await simulation.node(FULL, '/b')];
+    const seqs = await uploadAll([one, two]);
+    const joining = await simulation.node({ shardId: 0, numShard: 1024 }, '/c');
+    for (const holder of [one, two]) await simulation.clock.run(joining.connect(holder));
+    await simulation.until(() => joining.peers.book.ready().length === 2);
+    const half = { shardId: 1, numShard: 2 };
+    Object.assign(one.shards, { current: half, wanted: half });
+    await simulation.clock.run(one.peers.refresh());
+    expect(joining.peers.book.get(one.network.peerId)?.status?.shard).toEqual(half);
+    const entry = joining.database.submissions.bySeq(seqs[0]!)!;
+    await simulation.clock.run(joining.sync.widen(entry, new AbortController().signal));
+    for (const index of joining.files.required(entry))
+      expect(joining.files.has(entry, index)).toBe(true);
+  });
+});
+
+describe('the rate of sync', () => {
+  it('is what the setting says, over all files and peers, by the clock that is injected', async () => {
+    simulation = new Simulation(5, { delayMsMin: 1, delayMsMax: 20 });
+    const holders = [
+      await simulation.node(FULL, '/a'),
+      await simulation.node({ shardId: 0, numShard: 2 }, '/b'),
+      await simulation.node({ shardId: 1, numShard: 2 }, '/c'),
+    ];
+    const seqs = await uploadAll(holders);
+    const total = files.reduce((sum, { bytes }) => sum + Math.ceil(bytes.length / 256) * 256, 0);
+    const rate = 2 * SEGMENT;
+    const joining = await simulation.node(FULL, '/d', { syncBytesPerSecond: rate });
+    for (const holder of holders) await simulation.clock.run(joining.connect(holder));
+    const started = simulation.clock.monotonic();
+    const isDone = hasAll(joining, seqs);
+    let most = 0;
+    await simulation.until(() => {
+      const seconds = (simulation.clock.monotonic() - started) / 1000;
+      most = Math.max(most, joining.fetched.bytes - seconds * rate);
+      return isDone();
+    });
+    // A bucket holds one second; what is larger is taken as debt, so at most one request (8 segments) is ahead of the rate.
+    expect(most).toBeLessThanOrEqual(8 * SEGMENT);
+    const seconds = (simulation.clock.monotonic() - started) / 1000;
+    expect(seconds).toBeGreaterThan((total - 8 * SEGMENT) / rate - 1);
+    // And not far below it either: looking for holders and quiet files take a few seconds.
+    expect(seconds).toBeLessThan(total / rate + 15);
+    expect(joining.fetched.bytes).toBe(total);
+  });
+});
+
 describe('scrub', () => {
   it('every flipped bit is found, never served, and healed from a peer', async () => {
     simulation = new Simulation(7);

@@ -10,6 +10,7 @@ export { poraMineAbi } from './generated/pora-mine-abi.ts';
 export { rollupVerifierAbi } from './generated/rollup-verifier-abi.ts';
 export { stakeVaultAbi } from './generated/stake-vault-abi.ts';
 export { verifierRouterAbi } from './generated/verifier-router-abi.ts';
+export * from './leases.ts';
 export * from './miner.ts';
 export * from './reader.ts';
 export * from './sender.ts';

@@ -65,12 +65,14 @@ export class SegmentIndex {
     return this.#db.prepare('SELECT slot FROM segment ORDER BY slot').pluck().all() as number[];
   }
 
-  /** Indexes of the segments of which anything is stored, ascending, from `start` on. */
-  segmentIndexes(start: number): number[] {
+  /** Indexes of the segments of which anything is stored, ascending, from `start` on; the first `limit` of them. */
+  segmentIndexes(start: number, limit: number): number[] {
     return this.#db
-      .prepare('SELECT segment_index FROM segment WHERE segment_index >= ? ORDER BY segment_index')
+      .prepare(
+        'SELECT segment_index FROM segment WHERE segment_index >= ? ORDER BY segment_index LIMIT ?',
+      )
       .pluck()
-      .all(start) as number[];
+      .all(start, limit) as number[];
   }
 
   /** Indexes of the segments with blocks in another form, ascending, from `start` on. */

@@ -196,9 +196,9 @@ export class SegmentStore {
     return row !== undefined && isPresent(row.presence, startSector, endSector);
   }
 
-  /** Indexes of the segments of which anything is stored, ascending, from `start` on. */
-  segmentIndexes(start = 0): number[] {
-    return this.#index.segmentIndexes(start);
+  /** Indexes of the segments of which anything is stored, ascending, from `start` on; the first `limit` of them. */
+  segmentIndexes(start = 0, limit: number = Number.MAX_SAFE_INTEGER): number[] {
+    return this.#index.segmentIndexes(start, limit);
   }
 
   /** Indexes of the segments with encoded blocks, ascending, from `start` on. */
@@ -209,6 +209,11 @@ export class SegmentStore {
   /** How many segments have encoded blocks. */
   get encodedCount(): number {
     return this.#index.encodedCount;
+  }
+
+  /** Slots in use. */
+  get segmentCount(): number {
+    return this.#used;
   }
 
   presentSectors(segmentIndex: number): number {

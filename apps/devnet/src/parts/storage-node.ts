@@ -74,6 +74,7 @@ export function storageNodeProcess(
             ...['--mine-query-ms', '1000'],
           ]
         : []),
+      ...['--reward-contract-address', deployment.contracts.reward],
       ...(deployment.contracts.storageCustody
         ? [
             ...['--custody-key-file', spec.custodyKeyFile],

@@ -10,7 +10,7 @@ import { segmentRootOf } from '@cairn/kernels';
 import { segmentLeafCount, segmentSiblingsFromFlow, submissionRoot } from '@cairn/merkle';
 import { BYTES_PER_SEGMENT } from '@cairn/protocol';
 import type { SectorRange, SegmentStore } from '@cairn/store';
-import { type Files, placeSegment } from '../ingest/files.ts';
+import { type Files, placeSegment, segmentsOf } from '../ingest/files.ts';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
 import { STATE, type StoredSubmission } from '../store/submission-table.ts';
@@ -97,8 +97,9 @@ export class NodeLogSink implements LogSink {
     }
     await this.#keep(undone);
     const before = first.seq === 0 ? undefined : database.submissions.bySeq(first.seq - 1);
+    // All of each file: on the way from one shard to another more is stored than the shard has.
     const ranges: SectorRange[] = undone.flatMap((file) =>
-      [...files.required(file)].map((index) => placeSegment(file, index)),
+      Array.from({ length: segmentsOf(file).count }, (_, index) => placeSegment(file, index)),
     );
     const endSector = before?.endSector ?? 1;
     await segments.remove(ranges, () => {

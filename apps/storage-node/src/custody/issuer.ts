@@ -1,11 +1,15 @@
 /*
- * Signs receipts: only for files that are finalized here (every segment of our shard checked and synced), only for the shard we
+ * Signs receipts: when a file is finalized, so that whoever uploaded it does not wait, and when one is asked for. What was signed and
+ * nobody asked for yet is in memory and binds nothing: it is noted, and binds, when it is handed out.
+ *
+ * Only for files that are finalized here (every segment of our shard checked and synced), only for the shard we
  * keep, only while the chain holds our stake long enough. One receipt serves everybody who asks until half its time is over, so the
  * number of serials is bounded by files and time, not by requests. Times are the chain's.
  */
 import {
   bytesToHash32,
   CodedError,
+  errorMessage,
   type Hash32,
   type Logger,
   type RandomSource,
@@ -16,6 +20,7 @@ import {
   type Receipt,
   type ShardConfig,
   type SignedReceipt,
+  shardName,
 } from '@cairn/protocol';
 import type { Files } from '../ingest/files.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
@@ -30,6 +35,8 @@ export type IssuerDeps = {
   provider: Provider;
   sign: (receipt: Receipt) => Promise<SignedReceipt>;
   random: RandomSource;
+  /** False while the shard has to be halved and receipts are in the way: a new one would keep it so. */
+  mayPromise?: (() => boolean) | undefined;
   log: Logger;
 };
 
@@ -38,14 +45,16 @@ const SHARE_MIN = 1 / 4;
 /** Receipts that are being made at once. */
 const MAKING_MAX = 256;
 
+/** Receipts signed ahead; beyond it, and after a restart, they are signed when somebody asks. */
+const AHEAD_MAX = 1024;
+
 export class Issuer {
   readonly #deps: IssuerDeps;
-  readonly #shard: ShardConfig;
+  readonly #ahead = new Map<number, SignedReceipt>();
   readonly #making = new Map<number, Promise<SignedReceipt | undefined>>();
 
-  constructor(deps: IssuerDeps, shard: ShardConfig) {
+  constructor(deps: IssuerDeps) {
     this.#deps = deps;
-    this.#shard = shard;
   }
 
   /**
@@ -69,14 +78,58 @@ export class Issuer {
     return making;
   }
 
+  /** Signs ahead of the question; a provider whose stake is not ready yet leaves it to the question. */
+  async prepare(txSeq: number): Promise<void> {
+    const made = await this.#sign(txSeq).catch((error: unknown) => {
+      this.#deps.log.debug({ txSeq, error: errorMessage(error) }, 'no receipt was signed ahead');
+    });
+    if (!made) return;
+    if (this.#ahead.size >= AHEAD_MAX) this.#ahead.delete(this.#ahead.keys().next().value ?? -1);
+    this.#ahead.set(txSeq, made.signed);
+  }
+
   async #receiptFor(txSeq: number): Promise<SignedReceipt | undefined> {
-    const { database, files, receipts, provider, sign, random, log } = this.#deps;
+    const { database, files, receipts, log } = this.#deps;
+    const made = await this.#sign(txSeq);
+    this.#ahead.delete(txSeq);
+    if (!made) return undefined;
+    const { signed, boundUntil } = made;
+    // What was awaited may have seen a reorg, rot, or another shard: a promise is made about what is here now.
+    const file = database.submissions.bySeq(txSeq);
+    const isSame =
+      shardName(files.shard) === shardName(signed.receipt) &&
+      database.flowRootOf(txSeq) === signed.receipt.flowRoot;
+    if (!isSame || !this.#isHeld(file)) return undefined;
+    const { expiry, serial } = signed.receipt;
+    if (receipts.has(serial)) return signed;
+    if (this.#deps.mayPromise?.() === false)
+      throw new CodedError({
+        code: 'CUSTODY_NOT_READY',
+        kind: 'not_ready',
+        message: 'this node is about to give up half of its shard',
+      });
+    receipts.add(signed, boundUntil);
+    log.info({ txSeq, expiry, serial }, 'receipt signed');
+    return signed;
+  }
+
+  /** A receipt that is good now: one that was given out, one signed ahead, or a new one. */
+  async #sign(txSeq: number): Promise<{ signed: SignedReceipt; boundUntil: number } | undefined> {
+    const { database, files, receipts, provider, sign, random } = this.#deps;
     const file = database.submissions.bySeq(txSeq);
     const flowRoot = database.flowRootOf(txSeq);
     if (!file || !flowRoot || !this.#isHeld(file)) return undefined;
     const { parameters, now, lockedUntil } = await provider.standing();
+    const bound = (signed: SignedReceipt): { signed: SignedReceipt; boundUntil: number } => ({
+      signed,
+      boundUntil: signed.receipt.expiry + parameters.lockMarginSeconds,
+    });
+    const { shard } = files;
     const known = receipts.latest(txSeq);
-    if (known && this.#isGood(known, flowRoot, now, parameters)) return known;
+    const wanted = { flowRoot, now, parameters, shard };
+    if (known && this.#isGood(known, wanted)) return bound(known);
+    const ahead = this.#ahead.get(txSeq);
+    if (ahead && this.#isGood(ahead, wanted)) return bound(ahead);
     const expiry = Math.min(
       now + parameters.maxReceiptSeconds,
       lockedUntil - parameters.lockMarginSeconds,
@@ -94,18 +147,13 @@ export class Issuer {
       startPos: file.startSector,
       sectors: Math.ceil(file.size / BYTES_PER_SECTOR),
       dataRoot: file.root as Receipt['dataRoot'],
-      ...this.#shard,
+      ...shard,
       issuedAt: now,
       expiry,
       provider: provider.address,
       serial: bytesToHash32(random.bytes(32)),
     });
-    // What was awaited may have seen a reorg or rot: a promise is made about what is here now.
-    if (!files.isCurrent(file) || !this.#isHeld(database.submissions.bySeq(txSeq)))
-      return undefined;
-    receipts.add(signed);
-    log.info({ txSeq, expiry, serial: signed.receipt.serial }, 'receipt signed');
-    return signed;
+    return bound(signed);
   }
 
   #isHeld(file: StoredSubmission | undefined): boolean {
@@ -116,17 +164,15 @@ export class Issuer {
 
   #isGood(
     { receipt, contract, chainId }: SignedReceipt,
-    flowRoot: Hash32,
-    now: number,
-    parameters: CustodyParameters,
+    wanted: { flowRoot: Hash32; now: number; parameters: CustodyParameters; shard: ShardConfig },
   ): boolean {
+    const { flowRoot, now, parameters, shard } = wanted;
     return (
       chainId === parameters.chainId &&
       contract === this.#deps.provider.contract &&
       receipt.flowRoot === flowRoot &&
       receipt.provider === this.#deps.provider.address &&
-      receipt.shardId === this.#shard.shardId &&
-      receipt.numShard === this.#shard.numShard &&
+      shardName(receipt) === shardName(shard) &&
       now >= receipt.issuedAt &&
       receipt.expiry - now > (receipt.expiry - receipt.issuedAt) / 2
     );

@@ -9,12 +9,19 @@ export class ReceiptTable {
     this.#db = db;
   }
 
-  /** Durable when it returns: a receipt is handed out only after that. */
-  add(signed: SignedReceipt): void {
+  /**
+   * Durable when it returns: a receipt is handed out only after that. `boundUntil`: Unix seconds of the chain until which its bytes may
+   * have to be proven.
+   */
+  add(signed: SignedReceipt, boundUntil: number): void {
     const { serial, txSeq, expiry } = signed.receipt;
     this.#db
-      .prepare('INSERT INTO receipt VALUES (?, ?, ?, ?)')
-      .run(serial, txSeq, expiry, JSON.stringify(signed));
+      .prepare('INSERT INTO receipt VALUES (?, ?, ?, ?, ?)')
+      .run(serial, txSeq, expiry, JSON.stringify(signed), boundUntil);
+  }
+
+  has(serial: string): boolean {
+    return this.#db.prepare('SELECT 1 FROM receipt WHERE serial = ?').get(serial) !== undefined;
   }
 
   /** The receipt of a submission that holds longest. */
@@ -26,8 +33,25 @@ export class ReceiptTable {
     return text === undefined ? undefined : signedReceiptSchema.parse(JSON.parse(text));
   }
 
-  /** Forgets what ended before `time`. */
+  /** True when bytes of the submission may still have to be proven at `time`: they must not go. */
+  binds(txSeq: number, time: number): boolean {
+    return (
+      this.#db
+        .prepare('SELECT 1 FROM receipt WHERE seq = ? AND bound_until >= ? LIMIT 1')
+        .get(txSeq, time) !== undefined
+    );
+  }
+
+  /** Submissions that `binds` says yes to, ascending, each once. */
+  boundSeqs(time: number): number[] {
+    return this.#db
+      .prepare('SELECT DISTINCT seq FROM receipt WHERE bound_until >= ? ORDER BY seq')
+      .pluck()
+      .all(time) as number[];
+  }
+
+  /** Forgets what no longer binds at `time`. */
   prune(time: number): void {
-    this.#db.prepare('DELETE FROM receipt WHERE expiry < ?').run(time);
+    this.#db.prepare('DELETE FROM receipt WHERE bound_until < ?').run(time);
   }
 }

@@ -1,8 +1,8 @@
 /*
  * Files in the making: which segments a submission still lacks, when it is finalized, and how equal files share bytes.
  *
- * A node needs the segments whose index in the flow is its shard's; a file with none of them is finalized at once. When a
- * root is finalized under one submission, its bytes are copied to every other submission of that root, and a later one
+ * A node needs the segments whose index in the flow is its shard's; a file with none of them is finalized at once. While a shard
+ * merges it wants those of the other half too, which finality does not wait for (keep/shards.ts). When a root is finalized under one submission, its bytes are copied to every other submission of that root, and a later one
  * is finalized without an upload (spec/storage-rpc.md 4.3). States are in the database; the counts are derived from the
  * segment store when first asked and kept while the file is open.
  */
@@ -13,8 +13,10 @@ import {
   SECTORS_PER_SEGMENT,
   type ShardConfig,
   shardHolds,
+  shardTouches,
 } from '@cairn/protocol';
 import type { SegmentStore } from '@cairn/store';
+import type { HeldShards } from '../keep/shards.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
 import { STATE, type StoredSubmission } from '../store/submission-table.ts';
 
@@ -43,25 +45,46 @@ export function placeSegment(
   };
 }
 
+/** Segments of the flow that a file covers: `count` from `first` on. */
+export function segmentsOf(file: { startSector: number; size: number }): {
+  first: number;
+  count: number;
+} {
+  const first = Math.floor(file.startSector / SECTORS_PER_SEGMENT);
+  return { first, count: segmentCounts(file.size).real };
+}
+
+/** True when one of the file's segments is the shard's. */
+export function fileTouches(
+  file: { startSector: number; size: number },
+  shard: ShardConfig,
+): boolean {
+  const { first, count } = segmentsOf(file);
+  return shardTouches(shard, first, count);
+}
+
 export class Files {
   readonly #deps: FilesDeps;
-  readonly shard: ShardConfig;
+  readonly #shards: HeldShards;
   /** Missing segment indexes of files that are open, each with the submission that they were counted for. */
   readonly #missing = new Map<number, { file: StoredSubmission; indexes: Set<number> }>();
 
   /** Files that could not be finalized, by a full disk for example; `retry` takes them up. */
   readonly #unsettled = new Set<number>();
 
-  constructor(deps: FilesDeps, shard: ShardConfig) {
+  constructor(deps: FilesDeps, shards: HeldShards) {
     this.#deps = deps;
-    this.shard = shard;
+    this.#shards = shards;
+  }
+
+  /** The part of the flow that this node answers for. */
+  get shard(): ShardConfig {
+    return this.#shards.current;
   }
 
   /** Indexes of the file's segments that this node's shard holds. */
-  *required(file: StoredSubmission): Generator<number> {
-    const first = Math.floor(file.startSector / SECTORS_PER_SEGMENT);
-    const { real } = segmentCounts(file.size);
-    for (let i = 0; i < real; i++) if (shardHolds(this.shard, first + i)) yield i;
+  required(file: StoredSubmission): Generator<number> {
+    return indexesIn(file, this.#shards.current);
   }
 
   /** Whether the log still has the file at this place; a reorg may have put another there while something was awaited. */
@@ -70,8 +93,23 @@ export class Files {
     return now !== undefined && isSame(now, file);
   }
 
+  /** Whether this node stores that segment of the file. */
   isOurs(file: StoredSubmission, index: number): boolean {
-    return shardHolds(this.shard, Math.floor(file.startSector / SECTORS_PER_SEGMENT) + index);
+    return shardHolds(
+      this.#shards.wanted,
+      Math.floor(file.startSector / SECTORS_PER_SEGMENT) + index,
+    );
+  }
+
+  /** Whether bytes of the segment may be stored now: the file is where it was and not given up, the segment ours. */
+  accepts(file: StoredSubmission, index: number): boolean {
+    const now = this.#deps.database.submissions.bySeq(file.seq);
+    return (
+      now !== undefined &&
+      isSame(now, file) &&
+      now.state !== STATE.pruned &&
+      this.isOurs(file, index)
+    );
   }
 
   has(file: StoredSubmission, index: number): boolean {
@@ -79,9 +117,15 @@ export class Files {
     return this.#deps.segments.has(segmentIndex, startSector, endSector);
   }
 
-  /** Segments still to come before the file is finalized. */
+  /** Segments that this node stores of the file and that are not here. */
   missing(file: StoredSubmission): ReadonlySet<number> {
     return this.#open(file);
+  }
+
+  /** The shard changed: what files lack is counted anew, and those that are whole now are finalized. */
+  async resharded(): Promise<void> {
+    this.#missing.clear();
+    for (const file of this.#deps.database.submissions.receiving()) await this.settle(file);
   }
 
   /** Notes that a segment is durable; finalizes the file when it was the last one. */
@@ -90,13 +134,14 @@ export class Files {
     if (!this.isCurrent(file)) return;
     const missing = this.#open(file);
     missing.delete(index);
-    if (missing.size === 0) await this.#orLater(file, () => this.#finalize(file));
+    if (missing.size === 0) this.#missing.delete(file.seq);
+    if (this.#isWhole(file, missing)) await this.#orLater(file, () => this.#finalize(file));
   }
 
   /** Finalizes what can be: nothing required, all present, or the same root finalized elsewhere. */
   settle(file: StoredSubmission): Promise<void> {
     return this.#orLater(file, async () => {
-      if (this.#open(file).size === 0) return this.#finalize(file);
+      if (this.#isWhole(file, this.#open(file))) return this.#finalize(file);
       const twin = this.#deps.database.submissions
         .allByRoot(file.root)
         .find((s) => s.state === STATE.finalized && isTwin(s, file));
@@ -147,9 +192,19 @@ export class Files {
     const open = this.#missing.get(file.seq);
     if (open && isSame(open.file, file)) return open.indexes;
     const indexes = new Set<number>();
-    for (const index of this.required(file)) if (!this.has(file, index)) indexes.add(index);
-    if (this.isCurrent(file)) this.#missing.set(file.seq, { file, indexes });
+    for (const index of indexesIn(file, this.#shards.wanted))
+      if (!this.has(file, index)) indexes.add(index);
+    if (indexes.size > 0 && this.isCurrent(file)) this.#missing.set(file.seq, { file, indexes });
     return indexes;
+  }
+
+  /** Whether all that the node answers for is here. */
+  #isWhole(file: StoredSubmission, missing: ReadonlySet<number>): boolean {
+    const { current, wanted } = this.#shards;
+    if (missing.size === 0 || current.numShard === wanted.numShard) return missing.size === 0;
+    const { first } = segmentsOf(file);
+    for (const index of missing) if (shardHolds(current, first + index)) return false;
+    return true;
   }
 
   async #finalize(file: StoredSubmission): Promise<void> {
@@ -181,12 +236,20 @@ export class Files {
       await this.#deps.segments.write(
         [{ segmentIndex: target.segmentIndex, startSector: target.startSector, data }],
         () => {
-          if (!this.isCurrent(to)) throw reverted(to);
+          if (!this.accepts(to, index)) throw reverted(to);
         },
       );
       await this.stored(to, index);
     }
   }
+}
+
+/** Indexes of the file's segments that a shard holds, ascending. */
+function* indexesIn(file: StoredSubmission, shard: ShardConfig): Generator<number> {
+  const { first, count } = segmentsOf(file);
+  const { shardId, numShard } = shard;
+  const start = (((shardId - first) % numShard) + numShard) % numShard;
+  for (let index = start; index < count; index += numShard) yield index;
 }
 
 /** Whether the bytes are the same: a root leaves open how many of the zeros at the end belong to the file. */

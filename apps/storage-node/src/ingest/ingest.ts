@@ -1,4 +1,11 @@
-import { type DataRoot, equalBytes, isCodedError, type Logger, Semaphore } from '@cairn/base';
+import {
+  CodedError,
+  type DataRoot,
+  equalBytes,
+  isCodedError,
+  type Logger,
+  Semaphore,
+} from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
 import type { HashPool } from '@cairn/kernels/node';
 import { flowNodesOfSegment, segmentLeafCount } from '@cairn/merkle';
@@ -197,8 +204,14 @@ export class Ingest {
           break;
         } else if (other) waiting.push({ segment, end: other });
       }
+      let again: CheckedSegment[] = [];
       try {
         if (fresh.length > 0) await this.#store(file, fresh);
+      } catch (error) {
+        // The shard changed on the way to the disk: what it gave up is dropped, the rest goes again.
+        if (!isCodedError(error, 'INGEST_NOT_OURS')) throw error;
+        again = fresh.filter(({ index }) => files.accepts(file, index));
+        this.#count('dropped', fresh.length - again.length);
       } finally {
         for (const key of keys) this.#inFlight.delete(key);
         end.resolve();
@@ -208,7 +221,8 @@ export class Ingest {
       await Promise.all(waiting.map((other) => other.end));
       left = waiting
         .map((other) => other.segment)
-        .filter((segment) => !files.has(file, segment.index));
+        .concat(again)
+        .filter(({ index }) => files.isOurs(file, index) && !files.has(file, index));
     }
   }
 
@@ -220,6 +234,7 @@ export class Ingest {
     });
     await segments.write(writes, () => {
       if (!files.isCurrent(file)) throw serverError(RPC_TEXT.revertedWhile);
+      if (fresh.some(({ index }) => !files.accepts(file, index))) throw notOurs(file);
       for (const segment of fresh) this.#learn(file, segment);
     });
     this.#count('stored', fresh.length);
@@ -254,4 +269,14 @@ export class Ingest {
   keep(root: DataRoot, size: number, segment: CheckedSegment): void {
     this.#deps.pool.add(root, size, segment);
   }
+}
+
+/** Taken back inside `Ingest`. */
+function notOurs(file: StoredSubmission): CodedError {
+  return new CodedError({
+    code: 'INGEST_NOT_OURS',
+    kind: 'conflict',
+    message: `a segment of submission ${file.seq} is no longer kept here`,
+    details: { txSeq: file.seq },
+  });
 }

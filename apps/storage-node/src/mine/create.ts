@@ -11,7 +11,7 @@ import type { MineServiceDeps } from './service.ts';
 export function createMining(
   deps: Omit<MineServiceDeps, 'chain'>,
   config: NodeConfig,
-  shard: ShardConfig,
+  shard: () => ShardConfig,
 ): MineControl | undefined {
   if (config.mineKeyFile === undefined) return undefined;
   if (config.mineContractAddress === undefined) {

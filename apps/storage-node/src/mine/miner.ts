@@ -40,7 +40,8 @@ export type MinerDeps = {
   onBadSeal: () => void;
 };
 export type MinerOptions = {
-  shard: ShardConfig;
+  /** What is mined now; `resharded` tells that it changed. */
+  shard: () => ShardConfig;
   queryMs: number;
   parameters: MineParameters;
 };
@@ -97,7 +98,7 @@ export class Miner {
   get threshold(): bigint {
     if (!this.#work || this.#work.poraTarget === 0n) return 0n;
     const { context, poraTarget } = this.#work;
-    const range = rangeOfShard(this.#options.shard, context.flowLength, this.#startPosition);
+    const range = rangeOfShard(this.#options.shard(), context.flowLength, this.#startPosition);
     return qualityThreshold(poraTarget, range, context.flowLength);
   }
 
@@ -116,6 +117,12 @@ export class Miner {
   setStartPosition(position: number): void {
     this.#startPosition = position;
     this.#work = undefined;
+    void this.#loop.trigger();
+  }
+
+  /** Loads outside of the shard are no longer recalled: the search begins again with the new range. */
+  resharded(): void {
+    this.#idle('waiting for work');
     void this.#loop.trigger();
   }
 
@@ -156,7 +163,7 @@ export class Miner {
   #mine(work: ChainWork): void {
     const { search, sealed, minerId } = this.#deps;
     const { flowLength } = work.context;
-    const range = rangeOfShard(this.#options.shard, flowLength, this.#startPosition);
+    const range = rangeOfShard(this.#options.shard(), flowLength, this.#startPosition);
     search.setTask(minerId, {
       minerId,
       work,

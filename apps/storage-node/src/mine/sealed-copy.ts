@@ -42,6 +42,9 @@ const MIGRATIONS = [
   SEGMENT_FORM_SCHEMA,
 ];
 
+/** Loads looked at in one turn of the event loop. */
+const LOADS_PER_PAGE = 256;
+
 export class SealedCopy implements SealedData {
   readonly dir: string;
   readonly #db: Database;
@@ -144,6 +147,22 @@ export class SealedCopy implements SealedData {
         if (run.end > end) insert.run(load, end, run.end, digest);
       }
     });
+  }
+
+  drop(load: number, start: number, end: number): Promise<void> {
+    return this.remove(load, start, end);
+  }
+
+  async keepOnly(holds: (load: number) => boolean, signal: AbortSignal): Promise<void> {
+    for (let from = 0; ; ) {
+      signal.throwIfAborted();
+      const page = this.#segments.segmentIndexes(from, LOADS_PER_PAGE);
+      const last = page.at(-1);
+      if (last === undefined) return;
+      for (const load of page) if (!holds(load)) await this.remove(load, 0, SEALS_PER_LOAD);
+      from = last + 1;
+      await new Promise(setImmediate);
+    }
   }
 
   removeFrom(sector: number): Promise<void> {

@@ -27,6 +27,10 @@ export interface SealedData {
   draft(load: number): SealDraft;
   /** Forgets seals [start, end) of a load; what they were made from is still there. */
   remove(load: number, start: number, end: number): Promise<void>;
+  /** The data of seals [start, end) goes for good, or went: nothing of them is kept here. */
+  drop(load: number, start: number, end: number): Promise<void>;
+  /** Drops the seals of every load that `holds` says no to. */
+  keepOnly(holds: (load: number) => boolean, signal: AbortSignal): Promise<void>;
   /** Forgets every seal that ends above `sector`, after a reorg. */
   removeFrom(sector: number): Promise<void>;
   /** Looks whether stored bytes are damaged; those that are count as absent from then on. */

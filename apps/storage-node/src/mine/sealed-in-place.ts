@@ -93,6 +93,11 @@ export class SealedInPlace implements SealedData {
     return this.#segments.restore(load, { start, end });
   }
 
+  /** The seals are the data, and go with it. */
+  async drop(): Promise<void> {}
+
+  async keepOnly(): Promise<void> {}
+
   removeFrom(sector: number): Promise<void> {
     return removeSealsFrom(this, (first) => this.#segments.encodedIndexes(first), sector);
   }

@@ -112,9 +112,6 @@ export class Sealer {
   async #seal(load: number): Promise<boolean> {
     const { raw, sealed, contexts, kernels, minerId, onSealed } = this.#deps;
     const generation = this.#generation;
-    const isCurrent = (): void => {
-      if (this.#generation !== generation) throw reorged();
-    };
     await this.#undoStale(load);
     let isComplete = true;
     for (let seal = 0; seal < SEALS_PER_LOAD; ) {
@@ -140,8 +137,13 @@ export class Sealer {
       const data = await raw.read(load, seal, end);
       if (!data) return false;
       sealInPlace(kernels, data, { minerId, contextDigest: context.digest, startSector });
+      const run = { start: seal, end, digest: context.digest };
+      const isCurrent = (): void => {
+        // The data may have gone meanwhile, after its seals had been forgotten.
+        if (this.#generation !== generation || !raw.isKnown(load, run.start)) throw reorged();
+      };
       isCurrent();
-      await draft.write({ start: seal, end, digest: context.digest }, data, isCurrent);
+      await draft.write(run, data, isCurrent);
       onSealed(end - seal);
       seal = end;
     }

@@ -17,8 +17,8 @@ import {
 import type { MineChain } from '@cairn/chain';
 import type { KernelBackend, Kernels } from '@cairn/kernels';
 import { PORA_VERSION, winProbability } from '@cairn/pora';
-import type { ShardConfig } from '@cairn/protocol';
-import type { Disk, SegmentStore } from '@cairn/store';
+import { SECTORS_PER_SEAL, type ShardConfig } from '@cairn/protocol';
+import type { Disk, SectorRange, SegmentStore } from '@cairn/store';
 import type { NodeMetrics } from '../metrics.ts';
 import type { Reader } from '../serve/reader.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
@@ -31,6 +31,7 @@ import type { SealedData } from './sealed-data.ts';
 import { SealedInPlace } from './sealed-in-place.ts';
 import { Sealer } from './sealer.ts';
 import { Search, type SearchHit } from './search.ts';
+import { hasStaleSeals, noteStaleSeals } from './stale-seals.ts';
 import { type SubmitResult, Submitter } from './submitter.ts';
 
 export type MineServiceDeps = {
@@ -48,7 +49,8 @@ export type MineServiceDeps = {
 export type MineServiceOptions = {
   dataDir: string;
   segmentsPerVolume: number;
-  shard: ShardConfig;
+  /** What is mined now; `resharded` tells that it changed. */
+  shard: () => ShardConfig;
   /** Block of the deployment: nothing of ours is older. */
   startBlock: number;
   ids: number;
@@ -137,6 +139,22 @@ export class MineService {
   /** A reorg moved the flow from `sector` on. */
   async reverted(sector: number): Promise<void> {
     await Promise.all([...this.#miners.values()].map((miner) => miner.reverted(sector)));
+  }
+
+  /** The shard changed. */
+  resharded(): void {
+    for (const miner of this.#miners.values()) miner.resharded();
+  }
+
+  /** Forgets every seal that overlaps these sectors; durable when it resolves. */
+  async unseal(ranges: readonly SectorRange[]): Promise<void> {
+    for (const { sealed } of this.#sealers.values())
+      for (const { segmentIndex, startSector, endSector } of ranges)
+        await sealed.drop(
+          segmentIndex,
+          Math.floor(startSector / SECTORS_PER_SEAL),
+          Math.ceil(endSector / SECTORS_PER_SEAL),
+        );
   }
 
   setStartPosition(position: number): void {
@@ -251,6 +269,8 @@ export class MineService {
       const sealed = stack.adopt(await this.#openSealed(minerId, isInPlace, child), (data) =>
         data.close(),
       );
+      if (hasStaleSeals(database))
+        await sealed.keepOnly((load) => raw.holdsAny(load), this.#abort.signal);
       const sealer = new Sealer(
         {
           minerId,
@@ -286,6 +306,7 @@ export class MineService {
       this.#sealers.set(minerId, { sealer, sealed });
       this.#miners.set(minerId, miner);
     }
+    noteStaleSeals(database, false);
     stack.defer(() => {
       this.#miners.clear();
       this.#sealers.clear();

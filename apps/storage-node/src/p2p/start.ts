@@ -2,6 +2,7 @@
 import { type Logger, systemClock, systemRandom } from '@cairn/base';
 import type { Kernels } from '@cairn/kernels';
 import type { HashPool } from '@cairn/kernels/node';
+import type { ShardConfig } from '@cairn/protocol';
 import { createHttpTransport } from '@cairn/rpc/node';
 import type { NodeConfig } from '../config.ts';
 import type { Files } from '../ingest/files.ts';
@@ -41,6 +42,14 @@ export type PeerParts = {
   announce(file: StoredSubmission): void;
   /** Looks for work now. */
   wake(): void;
+  /** There is room again: what sync could not store is tried again. */
+  retry(): void;
+  /** Fetches what is wanted of a finalized file beyond finality. */
+  widen(file: StoredSubmission, signal: AbortSignal): Promise<void>;
+  /** Shards of the peers that are connected. */
+  shards(): ShardConfig[];
+  /** Greets every peer again, because our shard changed. */
+  greet(): Promise<void>;
   start(): Promise<void>;
   stop(): Promise<void>;
 };
@@ -142,6 +151,10 @@ export async function createPeerParts(
       announcing.add(told);
     },
     wake: () => void sync.trigger(),
+    retry: () => sync.retryFailed(),
+    widen: (file, signal) => sync.widen(file, signal),
+    shards: () => service.book.ready().map(({ status }) => status.shard),
+    greet: () => service.refresh(),
     start: async () => {
       await service.start();
       sync.start();

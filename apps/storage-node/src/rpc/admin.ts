@@ -3,6 +3,7 @@ import { sectorCount } from '@cairn/merkle';
 import { SECTORS_PER_SEGMENT } from '@cairn/protocol';
 import { internalError, type RpcMethod } from '@cairn/rpc';
 import type { Metrics } from '@cairn/telemetry';
+import type { KeepStatus } from '../keep/create.ts';
 import type { PeerReports } from '../p2p/report.ts';
 import type { NodeDatabase } from '../store/node-database.ts';
 import { STATE, type StoredSubmission } from '../store/submission-table.ts';
@@ -24,6 +25,7 @@ export type AdminDeps = {
   metrics: Metrics;
   peers: PeerReports;
   sync: SyncControl | undefined;
+  keepStatus: () => KeepStatus;
   /** Monotonic milliseconds. */
   monotonic: () => number;
   shutdown: () => void;
@@ -112,6 +114,7 @@ export function adminMethods(deps: AdminDeps): Record<string, RpcMethod> {
         ]),
       );
     },
+    admin_getKeepStatus: () => deps.keepStatus(),
     admin_getNetworkInfo: () => peers.networkInfo(),
     admin_getPeers: () => peers.peers(),
     admin_getFileLocation: ([seq, allShards]) => peers.location(known(seq), allShards === true),

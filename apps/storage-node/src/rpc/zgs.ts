@@ -17,7 +17,8 @@ export type ZgsDeps = {
   database: NodeDatabase;
   ingest: Ingest;
   reader: Reader;
-  shard: ShardConfig;
+  /** What this node answers for now. */
+  shard: () => ShardConfig;
   network: () => NetworkName;
   connectedPeers: () => number;
 };
@@ -25,7 +26,7 @@ export type ZgsDeps = {
 const NO_BLOCK = `0x${'00'.repeat(32)}`;
 
 export function zgsMethods(deps: ZgsDeps): Record<string, RpcMethod> {
-  const { database, ingest, reader, shard } = deps;
+  const { database, ingest, reader } = deps;
   const base64 = (bytes: Uint8Array | undefined): string | null =>
     bytes ? Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('base64') : null;
   const status = (): NodeStatus => {
@@ -61,7 +62,10 @@ export function zgsMethods(deps: ZgsDeps): Record<string, RpcMethod> {
 
   return {
     zgs_getStatus: status,
-    zgs_getShardConfig: () => ({ shardId: shard.shardId, numShard: shard.numShard }),
+    zgs_getShardConfig: () => {
+      const { shardId, numShard } = deps.shard();
+      return { shardId, numShard };
+    },
     zgs_getFileInfo: ([root, needAvailable]) => info(parseRoot(root), needAvailable),
     zgs_getFileInfoByTxSeq: ([seq]) => info(parseUint(seq, 'tx_seq'), true),
     zgs_checkFileFinalized: ([rootOrSeq]) => {

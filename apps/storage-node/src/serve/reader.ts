@@ -79,9 +79,10 @@ export class Reader {
   }
 
   #storedCount(file: StoredSubmission): number {
-    let required = 0;
-    for (const _ of this.#deps.files.required(file)) required++;
-    return required - this.#deps.files.missing(file).size;
+    const missing = this.#deps.files.missing(file);
+    let stored = 0;
+    for (const index of this.#deps.files.required(file)) if (!missing.has(index)) stored++;
+    return stored;
   }
 
   /** Bytes of sectors [start, end) of a file, or undefined when we do not hold them. Checks the range with the spec's texts. */

@@ -57,6 +57,10 @@ export class NodeDatabase {
       .run(key, value);
   }
 
+  removeMeta(key: string): void {
+    this.db.prepare('DELETE FROM meta WHERE key = ?').run(key);
+  }
+
   progress(): BlockRef | undefined {
     return this.previousBlock(Number.MAX_SAFE_INTEGER);
   }

@@ -1,13 +1,14 @@
 /*
  * One SQLite database per node, `node.db`, beside the volumes (libs/store has their picture).
  *
- *   meta        key → value        network (chain id and flow address), shard
+ *   meta        key → value        network (chain id and flow address), shard (keep/shards.ts has its keys)
  *   block       number → hash      remembered for walking back, newest BLOCKS_KEPT and every block with a submission
  *   submission  seq → …            one row per Submit event; `state` 0 receiving, 1 finalized, 2 pruned
  *   parity      seq → …            submissions that say they are the parity of a file, by its root; not those of before migration 3
  *   flow_node   (level, index)     complete nodes of the flow tree (docs/adr/0003)
  *   flow_root   root → length      every root reached after a submission, for sector proofs of the past
- *   receipt     serial → …         receipts signed here that bind still, as JSON (custody/)
+ *   receipt     serial → …         receipts signed here that bind still, as JSON; bound_until: Unix seconds of the chain (custody/)
+ *   dropping    seq                pruned submissions of which segments may still be stored (keep/)
  *
  * What must be true together is written in one transaction; SQLite recovers it after a kill.
  */
@@ -42,4 +43,11 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX receipt_seq ON receipt (seq, expiry);
   CREATE INDEX receipt_expiry ON receipt (expiry);`,
   SEGMENT_FORM_SCHEMA,
+  // What was signed before this column binds for 30 days after its end: longer than any deadline for an answer.
+  `ALTER TABLE receipt ADD COLUMN bound_until INTEGER NOT NULL DEFAULT 0;
+  UPDATE receipt SET bound_until = expiry + 2592000;
+  DROP INDEX receipt_expiry;
+  CREATE INDEX receipt_bound ON receipt (bound_until);
+  CREATE TABLE dropping (seq INTEGER PRIMARY KEY) STRICT;
+  CREATE INDEX submission_kept_end ON submission (end_sector) WHERE state <> 2;`,
 ];

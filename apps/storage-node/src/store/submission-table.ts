@@ -134,6 +134,42 @@ export class SubmissionTable {
       .map(decode);
   }
 
+  /** Up to `limit` submissions that are not pruned and overlap sectors [start, end) of the flow, ascending from place `afterSector` on. */
+  keptIn(
+    sectors: { start: number; end: number },
+    afterSector: number,
+    limit: number,
+  ): StoredSubmission[] {
+    return this.#db
+      .prepare<[number, number, number], Row>(
+        `SELECT * FROM submission INDEXED BY submission_kept_end
+         WHERE state <> 2 AND end_sector > ? AND start_sector < ? ORDER BY end_sector LIMIT ?`,
+      )
+      .all(Math.max(sectors.start, afterSector), sectors.end, limit)
+      .map(decode);
+  }
+
+  /** Pruned submissions of which segments may still be stored, ascending. */
+  dropping(limit: number): StoredSubmission[] {
+    return this.#db
+      .prepare<[number], Row>(
+        'SELECT submission.* FROM dropping JOIN submission USING (seq) ORDER BY seq LIMIT ?',
+      )
+      .all(limit)
+      .map(decode);
+  }
+
+  /** Gives a submission up: it is pruned, and its segments have to go. Part of the caller's transaction. */
+  prune(seq: number): void {
+    this.setState(seq, STATE.pruned);
+    this.#db.prepare('INSERT OR IGNORE INTO dropping VALUES (?)').run(seq);
+  }
+
+  /** Nothing of a pruned submission is stored any more. */
+  dropped(seq: number): void {
+    this.#db.prepare('DELETE FROM dropping WHERE seq = ?').run(seq);
+  }
+
   /** Seqs in [from, to) that are finalized. */
   finalizedIn(from: number, to: number): number[] {
     return this.#db
@@ -177,6 +213,7 @@ export class SubmissionTable {
 
   removeFrom(seq: number): void {
     this.#db.prepare('DELETE FROM submission WHERE seq >= ?').run(seq);
+    this.#db.prepare('DELETE FROM dropping WHERE seq >= ?').run(seq);
     this.forget();
   }
 

@@ -76,6 +76,8 @@ const SETTLED_BLOCKS = 16;
 const RETRY_MS = 2000;
 const RETRY_MS_MAX = 300_000;
 const TERMINATED_MS = 600_000;
+/** Reason of a task that an operator ended. */
+const TERMINATED = 'terminated';
 /** Gossip asks for at most this many files a second. */
 const FINDS_PER_SECOND = 1;
 const TASKS_MAX = 4096;
@@ -127,6 +129,17 @@ export class SyncService {
     return this.#loop.trigger();
   }
 
+  /** There is room that was not there: what failed is tried again now. */
+  retryFailed(): void {
+    const now = this.#deps.clock.monotonic();
+    for (const task of this.#tasks.values()) {
+      if (task.state !== 'failed' || task.reason === TERMINATED) continue;
+      task.retryAt = now;
+      task.failures = 0;
+    }
+    this.#wake();
+  }
+
   isSyncing(seq: number): boolean {
     return this.#tasks.get(seq)?.running !== undefined;
   }
@@ -134,10 +147,18 @@ export class SyncService {
   /** Fetches a file as soon as peers have it, whatever happened before. Sectors are the file's; out-of-shard ones are left. */
   request(file: StoredSubmission, range?: { startSector: number; endSector: number }): void {
     if (file.state !== STATE.receiving || this.isSyncing(file.seq)) return;
-    const goal = range
-      ? { ...range, isWhole: false }
-      : { startSector: 0, endSector: sectorCount(file.size), isWhole: true };
-    this.#begin(file, goal);
+    this.#begin(file, range ? { ...range, isWhole: false } : wholeOf(file));
+  }
+
+  /** Fetches what is wanted of a finalized file beyond what finality needs; resolves when that ended, well or not. */
+  async widen(file: StoredSubmission, signal: AbortSignal): Promise<void> {
+    if (this.isSyncing(file.seq)) return;
+    const task = this.#begin(file, wholeOf(file), true);
+    const abort = (): void => task.abort.abort(stopped());
+    signal.addEventListener('abort', abort, { once: true });
+    await task.running;
+    signal.removeEventListener('abort', abort);
+    this.#tasks.delete(file.seq);
   }
 
   /** Ends a file's task, and leaves the file alone for a while. False when there was none. */
@@ -176,7 +197,7 @@ export class SyncService {
   async #look(signal: AbortSignal): Promise<void> {
     const { submissions } = this.#deps.database;
     for (const [seq, task] of this.#tasks)
-      if (!task.running && !this.#isOpen(task.file)) this.#tasks.delete(seq);
+      if (!task.running && !this.#isOpen(task)) this.#tasks.delete(seq);
     if (this.#deps.peers.book.askable().length === 0) return;
     const page = submissions.receivingFrom(this.#cursor, PAGE_FILES);
     this.#cursor = page.length === PAGE_FILES ? page.at(-1)!.seq + 1 : 0;
@@ -192,12 +213,7 @@ export class SyncService {
       await this.#deps.holders.refresh(file, signal);
       const missing = this.#deps.files.missing(file);
       const isWorthIt = missing.size === 0 || this.#sources(file, missing).length > 0;
-      if (isWorthIt || this.#finds.tryTake())
-        this.#begin(file, {
-          startSector: 0,
-          endSector: sectorCount(file.size),
-          isWhole: true,
-        });
+      if (isWorthIt || this.#finds.tryTake()) this.#begin(file, wholeOf(file));
     }
   }
 
@@ -223,18 +239,21 @@ export class SyncService {
     return now - seen.changedAt >= this.#options.quietMs;
   }
 
-  #isOpen(file: StoredSubmission): boolean {
+  #isOpen({ file, isWidening }: Pick<SyncTask, 'file' | 'isWidening'>): boolean {
+    const { files, database } = this.#deps;
+    const state = database.submissions.bySeq(file.seq)?.state;
     return (
-      this.#deps.files.isCurrent(file) &&
-      this.#deps.database.submissions.bySeq(file.seq)?.state === STATE.receiving
+      files.isCurrent(file) &&
+      (state === STATE.receiving || (isWidening && state === STATE.finalized))
     );
   }
 
-  #begin(file: StoredSubmission, goal: SyncGoal): void {
+  #begin(file: StoredSubmission, goal: SyncGoal, isWidening = false): SyncTask {
     const known = this.#tasks.get(file.seq);
     const task: SyncTask = {
       file,
       goal,
+      isWidening,
       state: 'finding',
       startedAt: this.#deps.clock.monotonic(),
       holders: 0,
@@ -250,6 +269,7 @@ export class SyncService {
       task.running = undefined;
       this.#wake();
     });
+    return task;
   }
 
   #dropOldest(): void {
@@ -276,7 +296,7 @@ export class SyncService {
       );
     } catch (error) {
       task.state = 'failed';
-      task.reason = isAbortError(error) ? 'terminated' : errorMessage(error);
+      task.reason = isAbortError(error) ? TERMINATED : errorMessage(error);
       if (isAbortError(error)) return;
       task.failures++;
       const pause = Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** Math.min(20, task.failures - 1));
@@ -308,7 +328,7 @@ export class SyncService {
         },
         ask: async (peer, indexes, within) => {
           await this.#rate.take(indexes.length * BYTES_PER_SEGMENT, within);
-          if (!this.#isOpen(file)) throw noLongerOpen(file);
+          if (!this.#isOpen(task)) throw noLongerOpen(file);
           const request = { txSeq: file.seq, root: file.root, indexes };
           const known = peers.book.get(peer);
           const frames =
@@ -332,6 +352,7 @@ export class SyncService {
           await ingest.store(file, checked);
           this.#deps.onFetched?.(checked.reduce((sum, { data }) => sum + data.length, 0));
         },
+        release: (frames) => bulk?.release(frames),
         isMissing: (index) => files.missing(file).has(index),
         report: (peer, report) => peers.exchange.report(peer, report),
         lacks: (peer) => holders.deny(peer, file),
@@ -395,6 +416,12 @@ export class SyncService {
       .filter(({ status }) => wanted.some((index) => shardHolds(status.shard, first + index)));
   }
 }
+
+const wholeOf = (file: StoredSubmission): SyncGoal => ({
+  startSector: 0,
+  endSector: sectorCount(file.size),
+  isWhole: true,
+});
 
 /** How long a file with a holder for some of its segments waits for holders of the others. */
 const COVER_MS = 3000;

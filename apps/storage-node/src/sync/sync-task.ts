@@ -7,6 +7,8 @@ export type SyncGoal = { startSector: number; endSector: number; isWhole: boolea
 export type SyncTask = {
   file: StoredSubmission;
   goal: SyncGoal;
+  /** Brings what a merging shard wants of a finalized file. */
+  isWidening: boolean;
   state: 'finding' | 'downloading' | 'failed';
   startedAt: number;
   /** Peers that have it, when last looked. */
