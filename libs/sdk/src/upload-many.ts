@@ -1,11 +1,12 @@
 /*
  * Many files at once: hashed a group at a time, the new ones of a group submitted in one transaction, then sent a few
- * side by side. Files with equal bytes are sent once. Coded files are submitted one by one, each with its parity.
+ * side by side. Files with equal bytes are sent once. Coded files are submitted one by one, each with its parity, which is encoded
+ * while the file is hashed.
  */
 import { forEachLimit } from '@cairn/base';
 import { CODED_FILE_BYTES_MIN, type StripeCode } from '@cairn/erasure';
 import type { FileTree } from '@cairn/merkle';
-import { uploadCoded } from './coded/upload-coded.ts';
+import { prepareCoded, sendCoded } from './coded/upload-coded.ts';
 import { hashSource } from './hash.ts';
 import type { UploadSource } from './source.ts';
 import {
@@ -27,7 +28,8 @@ export type UploadManyOptions = Omit<UploadOptions, 'tree' | 'txSeq'> & {
   onFile?: ((result: UploadResult, index: number) => void) | undefined;
 };
 
-type Job = { index: number; source: UploadSource; tree: FileTree; hashMs: number };
+type Job = { index: number; source: UploadSource };
+type HashedJob = Job & { tree: FileTree; hashMs: number };
 
 /**
  * Stores files and returns their results in order. `open` is called once a file, when its turn comes, so that only the
@@ -42,55 +44,71 @@ export async function uploadMany(
   const { batchSize = 32, parallel = 4, code, onFile, onProgress, ...rest } = options;
   // Progress is that of one file; of many, `onFile` tells.
   const each = count === 1 ? { ...rest, onProgress } : rest;
+  const { signal } = each;
   const results: UploadResult[] = new Array(count);
   for (let start = 0; start < count; start += batchSize) {
     await using opened = new AsyncDisposableStack();
-    const jobs: Job[] = [];
+    const plain: HashedJob[] = [];
+    const coded: Job[] = [];
     for (let index = start; index < Math.min(count, start + batchSize); index++) {
-      each.signal?.throwIfAborted();
+      signal?.throwIfAborted();
       const source = await open(index);
       opened.defer(() => source[Symbol.asyncDispose]?.());
-      const { signal } = each;
-      let hashed = 0;
-      const started = performance.now();
-      const tree = await hashSource(deps.kernels, source, {
-        signal,
-        hasher: deps.hasher,
-        onProgress: (bytes) => {
-          hashed += bytes;
-          if (count === 1) onProgress?.({ phase: 'hash', bytes: hashed, totalBytes: source.size });
-        },
-      });
-      jobs.push({ index, source, tree, hashMs: performance.now() - started });
+      if (code !== undefined && source.size >= CODED_FILE_BYTES_MIN) coded.push({ index, source });
+      else plain.push(await hashJob(deps, { index, source }, each));
     }
-    const distinct = [...new Map(jobs.map((job) => [job.tree.root, job])).values()];
-    const isCoded = ({ source }: Job): boolean =>
-      code !== undefined && source.size >= CODED_FILE_BYTES_MIN;
-    const plain = distinct.filter((job) => !isCoded(job));
-    const submitted = await submitNew(deps, plain, each);
-    const byRoot = new Map<string, UploadResult>();
-    await forEachLimit(
-      distinct,
-      { limit: parallel, ...(each.signal ? { signal: each.signal } : {}) },
-      async (job) => {
-        const { tree, source, index, hashMs } = job;
+    const distinct = [...new Map(plain.map((job) => [job.tree.root, job])).values()];
+    const submitted = await submitNew(deps, distinct, each);
+    const byRoot = new Map<string, Promise<UploadResult>>();
+    /** Runs an upload unless one of the same bytes runs already. */
+    const once = (root: string, index: number, run: () => Promise<UploadResult>) => {
+      const running = byRoot.get(root);
+      if (running) return running;
+      const upload = run().then((result) => {
+        onFile?.(result, index);
+        return result;
+      });
+      byRoot.set(root, upload);
+      return upload;
+    };
+    const limit = { limit: parallel, ...(signal ? { signal } : {}) };
+    await forEachLimit(distinct, limit, ({ tree, source, index, hashMs }) =>
+      once(tree.root, index, async () => {
         const made = submitted.get(tree.root);
-        const result =
-          code !== undefined && isCoded(job)
-            ? await uploadCoded(deps, source, { ...each, tree, code })
-            : await uploadFile(deps, source, { ...each, tree, txSeq: made?.txSeq });
-        const complete = {
+        const result = await uploadFile(deps, source, { ...each, tree, txSeq: made?.txSeq });
+        return {
           ...result,
           ...(made ? { txHash: made.txHash, feeWei: made.feeWei } : {}),
           timings: { ...result.timings, hashMs: result.timings.hashMs + hashMs },
         };
-        byRoot.set(tree.root, complete);
-        onFile?.(complete, index);
-      },
+      }).then(() => undefined),
     );
-    for (const { index, tree } of jobs) results[index] = byRoot.get(tree.root)!;
+    for (const { index, tree } of plain) results[index] = await byRoot.get(tree.root)!;
+    await forEachLimit(coded, limit, async ({ source, index }) => {
+      const asked = { ...each, code: code! };
+      await using prepared = await prepareCoded(deps, source, asked);
+      results[index] = await once(prepared.tree.root, index, () =>
+        sendCoded(deps, source, prepared, asked),
+      );
+    });
   }
   return results;
+}
+
+async function hashJob(deps: UploadDeps, job: Job, options: UploadOptions): Promise<HashedJob> {
+  const { signal, onProgress } = options;
+  const { source } = job;
+  let hashed = 0;
+  const started = performance.now();
+  const tree = await hashSource(deps.kernels, source, {
+    signal,
+    hasher: deps.hasher,
+    onProgress: (bytes) => {
+      hashed += bytes;
+      onProgress?.({ phase: 'hash', bytes: hashed, totalBytes: source.size });
+    },
+  });
+  return { ...job, tree, hashMs: performance.now() - started };
 }
 
 type Submitted = { txSeq: number; txHash: string; feeWei: bigint };
@@ -98,10 +116,10 @@ type Submitted = { txSeq: number; txHash: string; feeWei: bigint };
 /** One transaction for every file of the group that the network does not know. */
 async function submitNew(
   deps: UploadDeps,
-  jobs: readonly Job[],
+  jobs: readonly HashedJob[],
   options: UploadOptions,
 ): Promise<Map<string, Submitted>> {
-  const fresh: Job[] = [];
+  const fresh: HashedJob[] = [];
   for (const job of jobs)
     if ((await findSubmission(deps, job.tree, options)) === undefined) fresh.push(job);
   const out = new Map<string, Submitted>();

@@ -24,7 +24,7 @@ import {
 } from '../upload.ts';
 import { findParities } from './find-parity.ts';
 import { writeParity } from './parity-file.ts';
-import { memoryScratch } from './scratch.ts';
+import { memoryScratch, type Scratch } from './scratch.ts';
 
 export type CodedUploadOptions = Omit<UploadOptions, 'tags' | 'txSeq'> & {
   /** Fragments of a stripe of 16 segments of data: 32 stores twice the bytes, 24 one and a half times. */
@@ -44,26 +44,32 @@ export function checkCodedSize(size: number): void {
   });
 }
 
-/**
- * Stores a file and its parity. Each segment has one holder unless `replicas` says otherwise: coding takes the place of copies.
- * Throws `SDK_CODE_SIZE`, and what an upload throws.
- */
-export async function uploadCoded(
+/** A file and its parity before they are sent: both trees, and the parity's bytes until it is disposed. */
+export type PreparedCode = AsyncDisposable & {
+  tree: FileTree;
+  parityTree: FileTree;
+  scratch: Scratch;
+  tags: `0x${string}`;
+  /** Time of hashing and encoding, which run side by side. */
+  hashMs: number;
+};
+
+/** Hashes a file while its parity is encoded from it. Throws `SDK_CODE_SIZE`. */
+export async function prepareCoded(
   deps: UploadDeps,
   source: UploadSource,
-  options: CodedUploadOptions,
-): Promise<CodedUploadResult> {
+  options: Pick<CodedUploadOptions, 'code' | 'signal' | 'tree' | 'onProgress'>,
+): Promise<PreparedCode> {
   checkNotEmpty(source);
   checkCodedSize(source.size);
-  const { code, onProgress, ...rest } = options;
-  const { signal } = rest;
+  const { code, signal, onProgress } = options;
   const layout = codedFileLayout(source.size, code);
-  const totalBytes = source.size + layout.parityBytes;
-  await using scratch = await (deps.scratch ?? memoryScratch)(layout.parityBytes);
+  await using stack = new AsyncDisposableStack();
+  const scratch = stack.use(await (deps.scratch ?? memoryScratch)(layout.parityBytes));
   let done = 0;
   const hashed = (bytes: number): void => {
     done += bytes;
-    onProgress?.({ phase: 'hash', bytes: done, totalBytes });
+    onProgress?.({ phase: 'hash', bytes: done, totalBytes: source.size + layout.parityBytes });
   };
   const started = performance.now();
   const [tree, parityTree] = await Promise.all([
@@ -80,6 +86,35 @@ export async function uploadCoded(
       checkRoot: new Uint8Array(32),
     }),
   );
+  const owned = stack.move();
+  return {
+    ...{ tree, parityTree, scratch, tags, hashMs },
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
+}
+
+/**
+ * Stores a file and its parity. Each segment has one holder unless `replicas` says otherwise: coding takes the place of copies.
+ * Throws `SDK_CODE_SIZE`, and what an upload throws.
+ */
+export async function uploadCoded(
+  deps: UploadDeps,
+  source: UploadSource,
+  options: CodedUploadOptions,
+): Promise<CodedUploadResult> {
+  await using prepared = await prepareCoded(deps, source, options);
+  return sendCoded(deps, source, prepared, options);
+}
+
+/** Submits and sends what was prepared. */
+export async function sendCoded(
+  deps: UploadDeps,
+  source: UploadSource,
+  { tree, parityTree, scratch, tags, hashMs }: PreparedCode,
+  options: CodedUploadOptions,
+): Promise<CodedUploadResult> {
+  const { code, onProgress, ...rest } = options;
+  const totalBytes = source.size + scratch.size;
   const each: UploadOptions = { ...rest, replicas: rest.replicas ?? 1 };
   const placed = await submitBoth(deps, { tree, parityTree, tags }, each);
 
