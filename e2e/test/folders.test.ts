@@ -96,6 +96,34 @@ describe('a folder', () => {
   });
 });
 
+describe('a bundle', () => {
+  it('is one submission; every file of it is read by root and path, or all of them at once', async () => {
+    const folder = path('photos');
+    const put = await run('put', folder, '--bundle', '--json');
+    expect(put, put.stderr).toMatchObject({ code: 0, json: { files: 44 } });
+    const root = String(put.json.root);
+    const again = await run('put', folder, '--bundle', '--json');
+    expect(again.json).toMatchObject({ root, sentBytes: 0, feeWei: '0' });
+    const get = await run('get', root, '-o', path('unbundled'), '--json');
+    expect(get, get.stderr).toMatchObject({ code: 0, json: { files: 44, verified: true } });
+    expect(snapshot(path('unbundled'))).toEqual(snapshot(folder));
+    const big = patternBytes(700_001, 3);
+    const one = ['get', `${root}/2026/été/big.bin`, '-o', path('member'), '--overwrite'];
+    expect((await run(...one)).code).toBe(0);
+    expect(readFileSync(path('member')).equals(big)).toBe(true);
+    expect((await run(...one, '--range', '300000-300009')).code).toBe(0);
+    expect(readFileSync(path('member')).equals(big.subarray(300_000, 300_010))).toBe(true);
+    const beyond = await run(...one, '--range', '700001-700002');
+    expect(beyond.code).toBe(2);
+    const list = await run('ls', root, '-r', '--json');
+    expect(list.json.entries).toContainEqual(
+      expect.objectContaining({ path: 'readme.txt', size: 6, roots: [root] }),
+    );
+    expect((await run('get', `${root}/absent`, '-o', path('x'))).code).toBe(5);
+    expect((await run('put', path('member'), '--bundle')).code).toBe(2);
+  });
+});
+
 describe('a file in parts', () => {
   it('is one file again, also by ranges across the parts', async () => {
     const bytes = patternBytes(1_000_001, 77);

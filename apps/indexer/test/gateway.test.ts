@@ -27,6 +27,7 @@ let writer: FlowWriter;
 let nodeUrls: string[];
 let root: DataRoot;
 let txSeq: number;
+let bundle: string;
 let folder: DataRoot;
 const bytes = patternBytes(3 * SEGMENT + 1000, 1);
 const parts = patternBytes(SEGMENT + 5, 2);
@@ -67,6 +68,12 @@ beforeAll(async () => {
     { fragmentBytes: SEGMENT },
   );
   folder = tree.root;
+  const bundled = await client.uploadBundle([
+    file('a/one.txt', new TextEncoder().encode('one\n')),
+    file('a/two.bin', patternBytes(300_000, 9)),
+    file('none', new Uint8Array(0)),
+  ]);
+  bundle = bundled.root;
 }, 60_000);
 afterAll(() => stack.disposeAsync());
 
@@ -256,6 +263,27 @@ describe('a directory', () => {
     expect((await ask(`/file/${root}/x`)).json).toEqual(
       envelope(106, 'File type unsupported', 'the file is not a directory'),
     );
+  });
+});
+
+describe('a bundle', () => {
+  it('serves and lists its members, each a range of one file', async () => {
+    const whole = await ask(`/file/${bundle}/a/two.bin`);
+    expect(whole.status).toBe(200);
+    expect(Buffer.compare(whole.body, patternBytes(300_000, 9))).toBe(0);
+    const part = await ask(`/file/${bundle}/a/two.bin`, {
+      headers: { range: 'bytes=262140-262149' },
+    });
+    expect(part.headers['content-range']).toBe('bytes 262140-262149/300000');
+    expect(Buffer.compare(part.body, patternBytes(300_000, 9).subarray(262_140, 262_150))).toBe(0);
+    const one = await ask(`/file/${bundle}/a/one.txt`);
+    expect(new TextDecoder().decode(one.body)).toBe('one\n');
+    expect(one.headers.etag).not.toBe(whole.headers.etag);
+    expect((await ask(`/file/${bundle}/none`)).body.length).toBe(0);
+    expect((await ask(`/file/${bundle}/a`)).json).toMatchObject({
+      data: [{ name: 'one.txt', size: 4 }, { name: 'two.bin' }],
+    });
+    expect((await ask(`/file/${bundle}/b`)).json).toMatchObject({ code: 104 });
   });
 });
 

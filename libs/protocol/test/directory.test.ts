@@ -13,7 +13,7 @@ import {
   findEntry,
   isDirectoryHeader,
   walkDirectory,
-} from '../src/directory.ts';
+} from '../src/index.ts';
 
 const ROOT = `0x${'ab'.repeat(32)}` as DataRoot;
 const header = (version: number): Uint8Array =>

@@ -5,6 +5,7 @@ import { type Kernels, loadKernels } from '@cairn/kernels';
 import { segmentCounts, submissionHeights } from '@cairn/merkle';
 import type { DirectoryFolder, FileInfo, SignedReceipt } from '@cairn/protocol';
 import type { HttpTransport } from '@cairn/rpc';
+import { type BundleResult, uploadBundle } from './bundle.ts';
 import { askCodedPresence, type FileHealth, healthOf } from './coded/presence.ts';
 import { type RepairOptions, type RepairResult, repairFile } from './coded/repair-file.ts';
 import type { ScratchSpace } from './coded/scratch.ts';
@@ -73,13 +74,18 @@ export interface StorageClient {
     inputs: readonly DirectoryInput[],
     options?: StreamUploadOptions,
   ): Promise<DirectoryResult>;
+  /** A tree of files as one file: one submission, each member read by root and path. */
+  uploadBundle(
+    inputs: readonly DirectoryInput[],
+    options?: Omit<StreamUploadOptions, 'fragmentBytes'>,
+  ): Promise<BundleResult>;
   /** A file, or one stored in several parts, verified and on demand decrypted. */
   download(
     root: string | readonly string[],
     sink: DownloadSink | ((size: number) => Promise<DownloadSink>),
     options?: StreamOptions,
   ): Promise<StreamResult>;
-  /** The tree that a directory's root names. */
+  /** The tree that the root of a directory or of a bundle names. */
   readDirectory(
     root: string,
     options?: Pick<StreamOptions, 'signal' | 'decrypt'>,
@@ -169,6 +175,7 @@ export async function createStorageClient(options: StorageClientOptions): Promis
     uploadStream: (source, uploadOptions = {}) => uploadStream(uploading, source, uploadOptions),
     uploadDirectory: (inputs, uploadOptions = {}) =>
       uploadDirectory(uploading, inputs, uploadOptions),
+    uploadBundle: (inputs, uploadOptions = {}) => uploadBundle(uploading, inputs, uploadOptions),
     download: (root, sink, downloadOptions = {}) =>
       downloadStream(downloading, typeof root === 'string' ? [root] : root, sink, downloadOptions),
     readDirectory: (root, readOptions = {}) => readDirectory(downloading, root, readOptions),

@@ -4,17 +4,21 @@
  */
 import { CodedError, type DataRoot } from '@cairn/base';
 import {
+  BUNDLE_HEADER_BYTES,
+  bundleIndexBytes,
   compareNames,
   DIRECTORY_BYTES_MAX,
   type DirectoryEntry,
   type DirectoryFile,
   type DirectoryFolder,
+  decodeBundle,
   decodeDirectory,
   encodeDirectory,
+  isDirectoryHeader,
 } from '@cairn/protocol';
 import { checkCodedSize } from './coded/upload-coded.ts';
 import type { DownloadDeps } from './download.ts';
-import { downloadStream, type StreamOptions } from './download-stream.ts';
+import { downloadStream, type StreamOptions, type StreamResult } from './download-stream.ts';
 import { BytesSink, bytesSource, sliceSource, type UploadSource } from './source.ts';
 import { checkNotEmpty, type UploadDeps, type UploadResult } from './upload.ts';
 import { type UploadManyOptions, uploadMany, uploadTotals } from './upload-many.ts';
@@ -92,24 +96,15 @@ export async function uploadDirectory(
   const jobs: { file: DirectoryFile; open: () => Promise<OpenSource>; part: [number, number] }[] =
     [];
   const overhead = wrap ? (await wrap(bytesSource(new Uint8Array(1)))).size - 1 : 0;
-  for (const input of [...inputs].sort((a, b) => compareNames(a.path, b.path))) {
-    const entry = place(top, input);
-    if (input.type !== 'file' || entry.type !== 'file' || input.size === 0) continue;
-    for (const part of partsOf(input.size + overhead, fragmentBytes))
-      jobs.push({ file: entry, open: input.open, part });
-  }
+  for (const { file, open } of treeOfInputs(top, inputs))
+    for (const part of partsOf(file.size + overhead, fragmentBytes))
+      jobs.push({ file, open, part });
   const results = await uploadMany(
     deps,
     jobs.length,
     async (i) => {
       const { file, open, part } = jobs[i]!;
-      const plain = await open();
-      if (plain.size !== file.size)
-        throw new CodedError({
-          code: 'SDK_FILE_CHANGED',
-          kind: 'conflict',
-          message: `${file.name} changed its size while it was stored`,
-        });
+      const plain = await openUnchanged(file, open);
       const source = sliceSource(wrap ? await wrap(plain) : plain, ...part);
       return {
         size: source.size,
@@ -135,30 +130,69 @@ export async function uploadDirectory(
   };
 }
 
-/** Reads the metadata of a directory. Throws `PROTOCOL_DIRECTORY` when the root is not of one. */
+/** A file of a tree that is stored, and how its bytes are read. */
+export type TreeJob = { file: DirectoryFile; open: () => Promise<OpenSource> };
+
+/** Fills `top` with entries for the inputs; returns those that have bytes, by path. Throws `SDK_DIRECTORY` for a path named twice. */
+export function treeOfInputs(top: DirectoryFolder, inputs: readonly DirectoryInput[]): TreeJob[] {
+  const jobs: TreeJob[] = [];
+  for (const input of [...inputs].sort((a, b) => compareNames(a.path, b.path))) {
+    const entry = place(top, input);
+    if (input.type === 'file' && entry.type === 'file' && input.size > 0)
+      jobs.push({ file: entry, open: input.open });
+  }
+  return jobs;
+}
+
+/** Opens a file of a tree. Throws `SDK_FILE_CHANGED` when its size is no longer that of the entry. */
+export async function openUnchanged(
+  file: DirectoryFile,
+  open: () => Promise<OpenSource>,
+): Promise<OpenSource> {
+  const source = await open();
+  if (source.size === file.size) return source;
+  await source[Symbol.asyncDispose]?.();
+  throw new CodedError({
+    code: 'SDK_FILE_CHANGED',
+    kind: 'conflict',
+    message: `${file.name} changed its size while it was stored`,
+  });
+}
+
+/**
+ * The tree that a root names: of a directory, or of a bundle, whose files then say where in it they begin. Throws
+ * `PROTOCOL_DIRECTORY` when the root is of neither, `PROTOCOL_BUNDLE` when an index is not sound.
+ */
 export async function readDirectory(
   deps: DownloadDeps,
   root: string,
   options: Pick<StreamOptions, 'signal' | 'decrypt'>,
 ): Promise<DirectoryFolder> {
-  let bytes: Uint8Array | undefined;
-  await downloadStream(
-    deps,
-    [root],
-    async (size) => {
-      if (size > DIRECTORY_BYTES_MAX)
-        throw new CodedError({
-          code: 'PROTOCOL_DIRECTORY',
-          kind: 'invalid',
-          message: `directory metadata: ${size} bytes is too much`,
-        });
-      const sink = new BytesSink(size);
-      bytes = sink.bytes;
-      return sink;
-    },
-    options,
+  const read = async (end: number): Promise<{ bytes: Uint8Array; stored: StreamResult }> => {
+    const sink = new BytesSink(end);
+    const stored = await downloadStream(deps, [root], sink, {
+      ...options,
+      range: { start: 0, end },
+    });
+    return { bytes: sink.bytes.subarray(0, Math.min(end, stored.size)), stored };
+  };
+  // A segment is verified whole anyway, and most trees fit into the first.
+  const { bytes: head, stored } = await read(SEGMENT_BYTES);
+  const indexBytes = bundleIndexBytes(head);
+  if (indexBytes !== undefined) {
+    const end = BUNDLE_HEADER_BYTES + indexBytes;
+    const bytes = end <= head.length || end > stored.size ? head : (await read(end)).bytes;
+    return decodeBundle(bytes, { root: stored.root, size: stored.size });
+  }
+  if (stored.size > DIRECTORY_BYTES_MAX)
+    throw new CodedError({
+      code: 'PROTOCOL_DIRECTORY',
+      kind: 'invalid',
+      message: `directory metadata: ${stored.size} bytes is too much`,
+    });
+  return decodeDirectory(
+    stored.size <= head.length || !isDirectoryHeader(head) ? head : (await read(stored.size)).bytes,
   );
-  return decodeDirectory(bytes!);
 }
 
 /** Puts an entry into the tree, making the folders on its path. */

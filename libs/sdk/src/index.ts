@@ -1,3 +1,4 @@
+export { BUNDLE_BYTES_MAX, type BundleResult, MemberReader } from './bundle.ts';
 export * from './client.ts';
 export type { ParityPlace } from './coded/find-parity.ts';
 export type { FileHealth } from './coded/presence.ts';

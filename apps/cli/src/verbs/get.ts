@@ -1,11 +1,19 @@
 import { existsSync } from 'node:fs';
 import { CodedError } from '@cairn/base';
-import { DIRECTORY_BYTES_MAX, findEntry, isDirectoryHeader } from '@cairn/protocol';
+import {
+  BUNDLE_HEADER_BYTES,
+  bundleIndexBytes,
+  DIRECTORY_BYTES_MAX,
+  findEntry,
+  isDirectoryHeader,
+} from '@cairn/protocol';
 import {
   type ByteRange,
   BytesSink,
+  checkedRange,
   type DecryptWith,
   type DownloadSink,
+  MemberReader,
   type StreamResult,
 } from '@cairn/sdk';
 import { resumableFile, writeFolder } from '@cairn/sdk/node';
@@ -56,6 +64,7 @@ class OrderedOutput implements DownloadSink {
 type Request = {
   session: Session;
   roots: string[];
+  /** Of the stream of the roots. */
   range: ByteRange | undefined;
   decrypt: DecryptWith | undefined;
   signal: AbortSignal;
@@ -103,12 +112,17 @@ export const get: Verb = {
     const request: Request = { session, roots, range, decrypt, signal, progress };
     const started = performance.now();
     try {
-      if (path !== '') request.roots = await rootsOfPath(request, path);
-      const isFolder = range === undefined && flags.raw !== true && (await isDirectory(request));
+      if (path !== '') Object.assign(request, await placeOfPath(request, path));
+      const isFolder =
+        request.range === undefined && flags.raw !== true && (await isDirectory(request));
       if (output === undefined) {
         if (isFolder) throw usage(`${target} is a folder`, 'give -o FOLDER, or see cairn ls');
-        const sink = new OrderedOutput(range?.start ?? 0);
-        await session.client.download(request.roots, sink, { signal, range, decrypt });
+        const sink = new OrderedOutput(request.range?.start ?? 0);
+        await session.client.download(request.roots, sink, {
+          signal,
+          range: request.range,
+          decrypt,
+        });
         return 0;
       }
       const elapsed = (): number => Math.round(performance.now() - started);
@@ -129,7 +143,8 @@ export const get: Verb = {
       }
       const result = await getFile(request, output);
       progress.end();
-      const bytes = range ? Math.min(range.end, result.size) - range.start : result.size;
+      const got = request.range ?? { start: 0, end: result.size };
+      const bytes = Math.min(got.end, result.size) - got.start;
       const shown = {
         ...result,
         bytes,
@@ -177,34 +192,35 @@ async function getFile(request: Request, output: string): Promise<StreamResult> 
   return result;
 }
 
-/** True when the root is a directory's. Large files are not asked: metadata is bounded. */
+/** True when the root is a directory's or a bundle's. Throws `PROTOCOL_BUNDLE` for the head of an impossible one. */
 async function isDirectory({ session, roots, decrypt, signal }: Request): Promise<boolean> {
   const [root] = roots;
   if (roots.length !== 1 || !root) return false;
-  const head = new BytesSink(64);
-  try {
-    await session.client.download(
-      root,
-      async (size) => {
-        if (size > DIRECTORY_BYTES_MAX) throw new NotADirectory();
-        return head;
-      },
-      { signal, decrypt, range: { start: 0, end: 34 } },
-    );
-  } catch (error) {
-    if (error instanceof NotADirectory) return false;
-    throw error;
-  }
-  return isDirectoryHeader(head.bytes);
+  const head = new BytesSink(BUNDLE_HEADER_BYTES);
+  const { size } = await session.client.download(root, head, {
+    signal,
+    decrypt,
+    range: { start: 0, end: BUNDLE_HEADER_BYTES },
+  });
+  return (
+    (size <= DIRECTORY_BYTES_MAX && isDirectoryHeader(head.bytes)) ||
+    bundleIndexBytes(head.bytes) !== undefined
+  );
 }
 
-class NotADirectory extends Error {}
-
-async function rootsOfPath(request: Request, path: string): Promise<string[]> {
-  const { session, roots, decrypt, signal } = request;
+/** Where the bytes of an entry are; the range that was asked for is one of the entry. */
+async function placeOfPath(
+  request: Request,
+  path: string,
+): Promise<Pick<Request, 'roots' | 'range'>> {
+  const { session, roots, range, decrypt, signal } = request;
   const tree = await session.client.readDirectory(roots[0]!, { signal, decrypt });
   const entry = findEntry(tree, path);
-  if (entry?.type === 'file' && entry.roots.length > 0) return entry.roots;
+  if (entry?.type === 'file' && entry.roots.length > 0) {
+    if (entry.start === undefined) return { roots: entry.roots, range };
+    const { start, end } = checkedRange(range, entry.size);
+    return { roots: entry.roots, range: { start: entry.start + start, end: entry.start + end } };
+  }
   throw new CodedError({
     code: 'SDK_NOT_FOUND',
     kind: 'not_found',
@@ -222,7 +238,16 @@ async function getFolder(
   const { client } = session;
   const tree = await client.readDirectory(roots[0]!, { signal, decrypt });
   let files = 0;
+  let members: MemberReader | undefined;
   return writeFolder(output, tree, async (entry, sink) => {
+    if (entry.start !== undefined) {
+      members ??= new MemberReader(async (range, to) => {
+        await client.download(roots[0]!, to, { signal, decrypt, range });
+      });
+      await members.copy({ start: entry.start, size: entry.size }, sink);
+      progress.update(`file ${++files}`, entry.size, entry.size);
+      return;
+    }
     const result = await client.download(entry.roots, sink, { signal, decrypt });
     if (result.size !== entry.size)
       throw new CodedError({

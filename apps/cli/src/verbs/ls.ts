@@ -9,7 +9,7 @@ import { parseTarget } from './get.ts';
 
 export const ls: Verb = {
   name: 'ls',
-  summary: 'list a stored folder',
+  summary: 'list a stored folder or bundle',
   usage: 'cairn ls ROOT[/PATH] [--recursive]',
   flags: {
     recursive: { type: 'boolean', short: 'r', description: 'folders within folders too' },
@@ -46,7 +46,10 @@ export const ls: Verb = {
 
 function row(path: string, entry: DirectoryEntry): Record<string, unknown> {
   const base = { path, type: entry.type };
-  if (entry.type === 'file') return { ...base, size: entry.size, roots: entry.roots };
+  if (entry.type === 'file') {
+    const { size, roots, start } = entry;
+    return { ...base, size, roots, ...(start === undefined ? {} : { start }) };
+  }
   return entry.type === 'symbolic' ? { ...base, link: entry.link } : base;
 }
 

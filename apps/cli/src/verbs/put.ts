@@ -15,7 +15,7 @@ export const put: Verb = {
   name: 'put',
   summary: 'store a file or a folder',
   usage:
-    'cairn put FILE|FOLDER [--code 16/32|16/24|none] [--replicas N] [--receipts N] [--force] [--encryption-key FILE | --recipient PUBLIC-KEY] [--part-size BYTES]',
+    'cairn put FILE|FOLDER [--bundle] [--code 16/32|16/24|none] [--replicas N] [--receipts N] [--force] [--encryption-key FILE | --recipient PUBLIC-KEY] [--part-size BYTES]',
   flags: {
     replicas: {
       type: 'string',
@@ -37,6 +37,11 @@ export const put: Verb = {
       description: 'where to keep them (default ~/.cairn/receipts/ROOT.json)',
     },
     force: { type: 'boolean', description: 'submit again although the network has the file' },
+    bundle: {
+      type: 'boolean',
+      description:
+        'store the files of a folder as one: one submission, each file still read by ROOT/PATH',
+    },
     'part-size': {
       type: 'string',
       description: 'store in parts of so many bytes (a multiple of 262144; default 4 GiB)',
@@ -48,7 +53,11 @@ export const put: Verb = {
     if (positionals.length !== 1 || !path) throw usage('put takes one file', this.usage);
     const isFolder = isDirectory(path);
     const receipts = numberFlag(flags, 'receipts', 1, 64);
-    if (receipts && isFolder) throw usage('--receipts is for files, not for folders');
+    const isBundle = flags.bundle === true;
+    if (isBundle && !isFolder) throw usage('--bundle is for folders');
+    if (isBundle && flags['part-size'] !== undefined) throw usage('a bundle has one part');
+    if (receipts && isFolder && !isBundle)
+      throw usage('--receipts is for files and bundles, not for folders');
     const replicas = numberFlag(flags, 'replicas', 1, 64) ?? receipts;
     const code = codeFlag(flags.code as string | undefined);
     const fragmentBytes = numberFlag(flags, 'part-size', 262_144, Number.MAX_SAFE_INTEGER);
@@ -64,12 +73,10 @@ export const put: Verb = {
     };
     const progress = new Progress('put', global.json && !process.stderr.isTTY);
     try {
-      if (isFolder) await putFolder(path, session, options, progress, global.json);
-      else {
-        const receiptsFile = flags['receipts-file'] as string | undefined;
-        const promised = receipts ? { count: receipts, path: receiptsFile } : undefined;
-        await putFile(path, session, options, progress, global.json, promised);
-      }
+      const receiptsFile = flags['receipts-file'] as string | undefined;
+      const promised = receipts ? { count: receipts, path: receiptsFile } : undefined;
+      const put = isBundle ? putBundle : isFolder ? putFolder : putFile;
+      await put(path, session, options, progress, global.json, promised);
       return 0;
     } finally {
       progress.end();
@@ -77,13 +84,16 @@ export const put: Verb = {
   },
 };
 
+/** Receipts that must come, and where they are kept. */
+type Promised = { count: number; path: string | undefined };
+
 async function putFile(
   path: string,
   session: Session,
   options: StreamUploadOptions,
   progress: Progress,
   json: boolean,
-  promised: { count: number; path: string | undefined } | undefined,
+  promised: Promised | undefined,
 ): Promise<void> {
   await using source = await fileSource(path, session.pool);
   const started = performance.now();
@@ -131,7 +141,7 @@ async function putFile(
 async function keepReceipts(
   { client }: Session,
   parts: readonly UploadResult[],
-  { count, path }: { count: number; path: string | undefined },
+  { count, path }: Promised,
   signal: AbortSignal | undefined,
 ): Promise<{ path: string; receipts: SignedReceipt[] }> {
   const receipts: SignedReceipt[] = [];
@@ -170,6 +180,50 @@ async function putFolder(
     `look     cairn ls ${result.root}`,
     `read it  cairn get ${result.root} -o ${name}-copy`,
   ]);
+}
+
+async function putBundle(
+  path: string,
+  session: Session,
+  options: StreamUploadOptions,
+  progress: Progress,
+  json: boolean,
+  promised: Promised | undefined,
+): Promise<void> {
+  const inputs = await folderInputs(path, session.pool);
+  const started = performance.now();
+  const {
+    tree: _,
+    stored,
+    ...result
+  } = await session.client.uploadBundle(inputs, {
+    ...options,
+    onProgress: ({ phase, bytes, totalBytes }) => progress.update(phase, bytes, totalBytes),
+  });
+  progress.end();
+  const ms = Math.round(performance.now() - started);
+  const kept = promised && (await keepReceipts(session, [stored], promised, options.signal));
+  const name = basename(resolve(path));
+  printResult(
+    json,
+    {
+      ...result,
+      size: stored.size,
+      txSeq: stored.txSeq,
+      nodes: stored.nodes,
+      ...(stored.parity ? { parityRoots: [stored.parity.root] } : {}),
+      ...(kept ? { receipts: kept.receipts.length, receiptsFile: kept.path } : {}),
+      ms,
+    },
+    [
+      `stored   ${path} (${result.files} files in one bundle of ${formatBytes(stored.size)}) in ${(ms / 1000).toFixed(1)} s`,
+      `root     ${result.root}`,
+      ...(stored.parity ? [`parity   ${stored.parity.root} (16/${stored.parity.code})`] : []),
+      ...(kept ? [`promised ${kept.receipts.length} receipts in ${kept.path}`] : []),
+      `look     cairn ls ${result.root}`,
+      `read it  cairn get ${result.root} -o ${name}-copy, or one of it: cairn get ${result.root}/PATH`,
+    ],
+  );
 }
 
 function isDirectory(path: string): boolean {

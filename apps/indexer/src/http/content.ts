@@ -14,8 +14,10 @@ import { allowsRange, contentDisposition, matchesTag, parseRange } from './range
 export type Content = {
   /** Parts in order. */
   roots: readonly DataRoot[];
-  /** Bytes of all parts. */
+  /** Bytes served: of all parts, or of the member of a bundle. */
   size: number;
+  /** Where in the parts they begin. */
+  start: number;
   /** Quoted entity tag: names these bytes for ever. */
   tag: string;
   name: string;
@@ -56,9 +58,9 @@ export async function sendContent(
   const { start, end } = range ?? { start: 0, end: size };
   const fetchWindow = async (at: number): Promise<Uint8Array> => {
     const to = Math.min(end, at + WINDOW_BYTES);
-    const sink = new BytesSink(to - at, at);
+    const sink = new BytesSink(to - at, content.start + at);
     await deps.client.download(content.roots, sink, {
-      range: { start: at, end: to },
+      range: { start: content.start + at, end: content.start + to },
       signal: request.signal,
     });
     return sink.bytes;

@@ -66,7 +66,8 @@ function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (isCodedError(error, 'SDK_NOT_FOUND')) return new Refusal(GATEWAY.notFinalized);
   if (error instanceof CodedError) {
-    if (error.code === 'PROTOCOL_DIRECTORY') return new Refusal(GATEWAY.unsupported, error.message);
+    if (error.code === 'PROTOCOL_DIRECTORY' || error.code === 'PROTOCOL_BUNDLE')
+      return new Refusal(GATEWAY.unsupported, error.message);
     if (error.code.startsWith('HTTP_') && error.kind === 'invalid')
       return new Refusal(GATEWAY.invalidParameter, error.message);
     return new Refusal(GATEWAY.internal, error.message);

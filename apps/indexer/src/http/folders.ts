@@ -1,8 +1,12 @@
-// Directories by path: the metadata file names the roots of what lies below it (spec/storage-rpc.md 8.1 and 12).
+// Directories and bundles by path: the metadata, or the index, names what lies below (spec/storage-rpc.md 8.1 and 12, docs/bundles.md).
 import type { DataRoot } from '@cairn/base';
 import {
+  BUNDLE_HEADER_BYTES,
+  bundleIndexBytes,
+  DIRECTORY_HEADER_BYTES,
   type DirectoryEntry,
   type DirectoryFolder,
+  decodeBundle,
   decodeDirectory,
   findEntry,
   isDirectoryHeader,
@@ -13,7 +17,7 @@ import { GATEWAY, Refusal } from './envelope.ts';
 const CACHE_BYTES_MAX = 32 * 1024 * 1024;
 /** Largest metadata file that the gateway reads for a stranger. */
 export const METADATA_BYTES_MAX = 16 * 1024 * 1024;
-const HEADER_BYTES = 34;
+const HEADER_BYTES: number = Math.max(BUNDLE_HEADER_BYTES, DIRECTORY_HEADER_BYTES);
 
 /** Reads directories; the newest ones stay in memory, up to 32 MiB of metadata. */
 export class FolderReader {
@@ -36,15 +40,28 @@ export class FolderReader {
       this.#cache.set(file.root, cached);
       return cached.folder;
     }
-    if (file.size <= HEADER_BYTES) throw notADirectory();
     // A large file that is no directory costs its first bytes only.
-    const head = await this.#bytes(file.root, HEADER_BYTES, signal);
-    if (!isDirectoryHeader(head)) throw notADirectory();
-    if (file.size > METADATA_BYTES_MAX)
-      throw new Refusal(GATEWAY.tooLarge, { actual: file.size, max: METADATA_BYTES_MAX });
-    const folder = decodeDirectory(await this.#bytes(file.root, file.size, signal));
-    this.#remember(file.root, folder, file.size);
+    const head = await this.#bytes(file.root, Math.min(HEADER_BYTES, file.size), signal);
+    const indexBytes = this.#indexBytes(head);
+    const isTree = indexBytes !== undefined || isDirectoryHeader(head);
+    if (!isTree) throw notADirectory();
+    const bytes = indexBytes === undefined ? file.size : BUNDLE_HEADER_BYTES + indexBytes;
+    if (bytes > METADATA_BYTES_MAX)
+      throw new Refusal(GATEWAY.tooLarge, { actual: bytes, max: METADATA_BYTES_MAX });
+    const metadata = await this.#bytes(file.root, Math.min(bytes, file.size), signal);
+    const folder =
+      indexBytes === undefined ? decodeDirectory(metadata) : decodeBundle(metadata, file);
+    this.#remember(file.root, folder, bytes);
     return folder;
+  }
+
+  /** Of a bundle; undefined for anything that does not begin as one. */
+  #indexBytes(head: Uint8Array): number | undefined {
+    try {
+      return bundleIndexBytes(head);
+    } catch {
+      throw notADirectory(); // the magic, and an index that no bundle has
+    }
   }
 
   async #bytes(root: DataRoot, length: number, signal: AbortSignal): Promise<Uint8Array> {

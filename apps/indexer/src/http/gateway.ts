@@ -109,6 +109,7 @@ async function serveFile(
   await sendContent(deps, request, response, {
     roots: [tx.dataMerkleRoot],
     size: tx.size,
+    start: 0,
     tag: `"${tx.dataMerkleRoot}"`,
     name: request.url.searchParams.get('name') || tx.dataMerkleRoot,
     isImmutable: cid.kind === 'root',
@@ -134,8 +135,12 @@ async function entryContent(
   entry: DirectoryFile,
   max: number,
 ): Promise<Omit<Content, 'isImmutable'>> {
-  if (entry.roots.length > PARTS_MAX)
+  if (entry.roots.length > PARTS_MAX || (entry.start !== undefined && entry.size > max))
     throw new Refusal(GATEWAY.tooLarge, { actual: entry.size, max });
+  if (entry.start !== undefined) {
+    const { roots, size, start, name } = entry; // a member of the bundle that was just read
+    return { roots, size, start, tag: `"${roots[0]}-${start}-${size}"`, name };
+  }
   const parts: FileInfo[] = [];
   let size = 0;
   for (const root of entry.roots) {
@@ -149,5 +154,5 @@ async function entryContent(
   const roots = parts.map((part) => part.tx.dataMerkleRoot);
   const [only] = roots;
   const name = roots.length === 1 ? only : createHash('sha256').update(roots.join()).digest('hex');
-  return { roots, size, tag: `"${name}"`, name: entry.name };
+  return { roots, size, start: 0, tag: `"${name}"`, name: entry.name };
 }

@@ -47,7 +47,7 @@ export async function writeFolder(
   folder: string,
   tree: DirectoryFolder,
   fetch: (
-    entry: { path: string; roots: string[]; size: number },
+    entry: { path: string; roots: string[]; size: number; start: number | undefined },
     sink: DownloadSink,
   ) => Promise<void>,
 ): Promise<FolderReport> {
@@ -71,7 +71,8 @@ export async function writeFolder(
       if (entry.size === 0) await (await open(partial, 'w')).close();
       else {
         await using sink = await fileSink(partial);
-        await fetch({ path, roots: entry.roots, size: entry.size }, sink);
+        const { roots, size, start } = entry;
+        await fetch({ path, roots, size, start }, sink);
         await sink.sync();
       }
       await rename(partial, target);
