@@ -213,7 +213,7 @@ export class SegmentStore {
 
   /** Slots in use. */
   get segmentCount(): number {
-    return this.#used;
+    return this.#slots.used;
   }
 
   presentSectors(segmentIndex: number): number {

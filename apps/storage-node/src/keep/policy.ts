@@ -1,4 +1,4 @@
-// When a shard is halved or doubled under a limit, and which half stays. Pure; docs/adr/0012 has the reasons.
+// When a shard is halved or doubled under a limit, and which half stays. Pure; docs/adr/0014 has the reasons.
 import { halvesOfShard, type ShardConfig, shardsIntersect } from '@cairn/protocol';
 
 /** A shard is halved when this share of the limit is used: what is on its way still has room meanwhile. */

@@ -1,6 +1,6 @@
 /*
  * Gives up submissions that nobody pays for any more: every 8 GiB range of the flow that they touch has a lease that ended, and was
- * not renewed for a while after (docs/adr/0012). Each range is asked for by itself: one that was renewed stays, wherever it lies among
+ * not renewed for a while after (docs/adr/0014). Each range is asked for by itself: one that was renewed stays, wherever it lies among
  * others that ended. What a receipt binds stays until it binds no more.
  *
  * Time is the chain's. A chain whose newest block is far from our clock (an RPC that lies, a chain that stands) decides nothing.

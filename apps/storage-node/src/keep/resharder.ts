@@ -1,5 +1,5 @@
 /*
- * Keeps the node under its limit: halves its shard when the limit is near, doubles it when there is room again (docs/adr/0012).
+ * Keeps the node under its limit: halves its shard when the limit is near, doubles it when there is room again (docs/adr/0014).
  *
  *   split   one transaction: the shard is the half from now on → peers are greeted, miners told → what is outside goes, slowly
  *   merge   one transaction: the parent is wanted → files are widened from peers, while the shard that is answered for stays →

@@ -1,5 +1,5 @@
 /*
- * Which part of the flow this node keeps, and on the way to which other part it is (docs/adr/0012).
+ * Which part of the flow this node keeps, and on the way to which other part it is (docs/adr/0014).
  *
  *   meta 'shard'           ID/COUNT that the operator gave: the most this node ever keeps
  *   meta 'shard_now'       the part of it that is served, announced and promised; absent: all of it
