@@ -15,6 +15,7 @@ import {
   uploadAll,
 } from '../src/site.ts';
 import { type FaultRow, Observations, type RowOptions, type Seen } from './row.ts';
+import { testRow } from './test-row.ts';
 
 const SEGMENT = 262_144;
 const FILE_SEGMENTS = 64;
@@ -183,6 +184,18 @@ export const rotRows: readonly FaultRow[] = [
     unit: 'flipped bits',
     run: dataFlips,
   },
+  testRow({
+    id: 'index-flips',
+    family: 'rot',
+    injection:
+      'a random bit flipped in the SQLite index of a store; everything is read, and places that hold nothing',
+    pass: '0 wrong bytes given out, none under a place they were not written to',
+    size: { full: 2000, short: 300 },
+    unit: 'flipped bits',
+    project: 'unit',
+    file: 'libs/store/test/index-rot.test.ts',
+    name: 'a bit flipped anywhere in the index',
+  }),
   {
     id: 'swapped-segments',
     family: 'rot',

@@ -1,4 +1,12 @@
-// The table of segments, with the rows that were used last in memory.
+/*
+ * The table of segments, with the rows that were used last in memory.
+ *
+ * SQLite does not check what it reads, and a checksum of stored bytes does not say whose they are: a flipped bit in a key would
+ * serve them under another place. So a row carries a checksum over all of it, its key included. A row that fails it is taken
+ * out and its segment counts as absent; its slot is not used again before the next start, as the row may name a wrong one.
+ */
+import { crc32 } from 'node:zlib';
+import { errorMessage, type Logger } from '@cairn/base';
 import type { Database } from 'better-sqlite3';
 import type { SegmentRow } from './segment-row.ts';
 import { BLOCKS_PER_SLOT } from './slot.ts';
@@ -22,29 +30,34 @@ export const SEGMENT_FORM_SCHEMA = `
   ALTER TABLE segment ADD COLUMN form BLOB;
   CREATE INDEX segment_encoded ON segment (segment_index) WHERE form IS NOT NULL;
 `;
+/** A later migration of the same: a checksum over each row, from its next write on. */
+export const SEGMENT_CHECK_SCHEMA = 'ALTER TABLE segment ADD COLUMN row_checksum INTEGER;';
 
 const ROW_CACHE_MAX = 8192;
 const FORM_BLOCKS_BYTES = BLOCKS_PER_SLOT / 8;
 
 type Columns = { slot: number; presence: Buffer; checksums: Buffer; form: Buffer | null };
+type CheckedColumns = Columns & { row_checksum: number | null };
 
 export class SegmentIndex {
   readonly #db: Database;
+  readonly #log: Logger;
   readonly #rows = new Map<number, SegmentRow>();
   readonly #select;
   readonly #upsert;
   readonly #delete;
   readonly #insertQuarantine;
 
-  constructor(db: Database) {
+  constructor(db: Database, log: Logger) {
     this.#db = db;
-    this.#select = db.prepare<[number], Columns>(
-      'SELECT slot, presence, checksums, form FROM segment WHERE segment_index = ?',
+    this.#log = log;
+    this.#select = db.prepare<[number], CheckedColumns>(
+      'SELECT slot, presence, checksums, form, row_checksum FROM segment WHERE segment_index = ?',
     );
     this.#upsert = db.prepare(
-      `INSERT INTO segment (segment_index, slot, presence, checksums, form) VALUES (?, ?, ?, ?, ?)
+      `INSERT INTO segment (segment_index, slot, presence, checksums, form, row_checksum) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (segment_index) DO UPDATE SET slot = excluded.slot, presence = excluded.presence,
-         checksums = excluded.checksums, form = excluded.form`,
+         checksums = excluded.checksums, form = excluded.form, row_checksum = excluded.row_checksum`,
     );
     this.#delete = db.prepare('DELETE FROM segment WHERE segment_index = ?');
     this.#insertQuarantine = db.prepare('INSERT INTO quarantine VALUES (?, ?, unixepoch())');
@@ -55,6 +68,11 @@ export class SegmentIndex {
     if (cached) return cached;
     const found = this.#select.get(segmentIndex);
     if (!found) return undefined;
+    const { row_checksum: checksum } = found;
+    if (checksum !== null && checksum !== checksumOfRow(segmentIndex, found)) {
+      this.#takeOut(segmentIndex);
+      return undefined;
+    }
     const row = rowOf(found);
     this.remember(segmentIndex, row);
     return row;
@@ -98,8 +116,32 @@ export class SegmentIndex {
 
   /** Writes a row, or deletes it when null. Inside the caller's transaction; `remember` or `forget` follow the commit. */
   write(segmentIndex: number, row: SegmentRow | null): void {
-    if (row) this.#upsert.run(segmentIndex, row.slot, ...columnsOf(row));
-    else this.#delete.run(segmentIndex);
+    if (!row) {
+      this.#delete.run(segmentIndex);
+      return;
+    }
+    const columns = columnsOf(row);
+    const { slot, presence, checksums, form } = columns;
+    const checksum = checksumOfRow(segmentIndex, columns);
+    this.#upsert.run(segmentIndex, slot, presence, checksums, form, checksum);
+  }
+
+  #takeOut(segmentIndex: number): void {
+    this.#log.error(
+      { segmentIndex },
+      'a row of the index is damaged, its segment counts as absent',
+    );
+    try {
+      this.#db.transaction(() => {
+        this.noteDamage(segmentIndex, [...Array(BLOCKS_PER_SLOT).keys()]);
+        this.#delete.run(segmentIndex);
+        // The index of slots may know the row by another slot than it names.
+        this.#db.exec('REINDEX segment');
+      })();
+    } catch (error) {
+      // It stays and is found again: nothing of it is given out either way.
+      this.#log.warn({ segmentIndex, error: errorMessage(error) }, 'a damaged row stays for now');
+    }
   }
 
   noteDamage(segmentIndex: number, blocks: readonly number[]): void {
@@ -135,11 +177,20 @@ function rowOf({ slot, presence, checksums, form }: Columns): SegmentRow {
   };
 }
 
-function columnsOf(row: SegmentRow): [Buffer, Buffer, Buffer | null] {
-  const { buffer, byteOffset, byteLength } = row.checksums;
-  return [
-    Buffer.from(row.presence),
-    Buffer.from(buffer, byteOffset, byteLength),
-    row.form ? Buffer.concat([row.form.blocks, row.form.tag]) : null,
-  ];
+function columnsOf({ slot, presence, checksums, form }: SegmentRow): Columns {
+  const { buffer, byteOffset, byteLength } = checksums;
+  return {
+    slot,
+    presence: Buffer.from(presence),
+    checksums: Buffer.from(buffer, byteOffset, byteLength),
+    form: form ? Buffer.concat([form.blocks, form.tag]) : null,
+  };
+}
+
+/** CRC-32 over key, slot (64-bit floats, exact below 2^53) and the other columns of a row. */
+function checksumOfRow(segmentIndex: number, { slot, presence, checksums, form }: Columns): number {
+  const numbers = new Float64Array([segmentIndex, slot, presence.length, form ? form.length : -1]);
+  let sum = crc32(new Uint8Array(numbers.buffer));
+  for (const bytes of [presence, checksums, form]) if (bytes) sum = crc32(bytes, sum);
+  return sum;
 }

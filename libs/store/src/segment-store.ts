@@ -98,7 +98,7 @@ export class SegmentStore {
     this.#log = deps.log;
     this.#dir = options.dir;
     this.#codec = deps.codec;
-    this.#index = new SegmentIndex(deps.db);
+    this.#index = new SegmentIndex(deps.db, deps.log);
     this.#volumes = new Volumes(deps.disk ?? nodeDisk, options);
     this.#slots = new SlotPool(this.#index.slots(), options.maxSegments);
     this.#stageDeps = {
@@ -110,7 +110,7 @@ export class SegmentStore {
     };
   }
 
-  /** Opens the store of `dir`. The database must contain `SEGMENT_STORE_SCHEMA` and `SEGMENT_FORM_SCHEMA`. */
+  /** Opens the store of `dir`. The database must contain the three `SEGMENT_…_SCHEMA`. */
   static async open(deps: SegmentStoreDeps, options: SegmentStoreOptions): Promise<SegmentStore> {
     const store = new SegmentStore(deps, options);
     await store.#volumes.createFolder();

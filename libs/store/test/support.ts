@@ -1,5 +1,6 @@
 import { seededRandom } from '@cairn/base';
 import {
+  SEGMENT_CHECK_SCHEMA,
   SEGMENT_FORM_SCHEMA,
   SEGMENT_STORE_SCHEMA,
   type SectorRange,
@@ -9,7 +10,11 @@ import {
   type SegmentWrite,
 } from '../src/index.ts';
 
-export const SCHEMA: readonly string[] = [SEGMENT_STORE_SCHEMA, SEGMENT_FORM_SCHEMA];
+export const SCHEMA: readonly string[] = [
+  SEGMENT_STORE_SCHEMA,
+  SEGMENT_FORM_SCHEMA,
+  SEGMENT_CHECK_SCHEMA,
+];
 const BLOCK = 4096;
 const SECTORS_PER_BLOCK = 16;
 

@@ -17,6 +17,7 @@ import {
   type Database,
   type Disk,
   openDatabase,
+  SEGMENT_CHECK_SCHEMA,
   SEGMENT_FORM_SCHEMA,
   SEGMENT_STORE_SCHEMA,
   SegmentStore,
@@ -40,6 +41,7 @@ const MIGRATIONS = [
     PRIMARY KEY (load, start_seal)
   ) WITHOUT ROWID, STRICT;`,
   SEGMENT_FORM_SCHEMA,
+  SEGMENT_CHECK_SCHEMA,
 ];
 
 /** Loads looked at in one turn of the event loop. */

@@ -12,7 +12,7 @@
  *
  * What must be true together is written in one transaction; SQLite recovers it after a kill.
  */
-import { SEGMENT_FORM_SCHEMA, SEGMENT_STORE_SCHEMA } from '@cairn/store';
+import { SEGMENT_CHECK_SCHEMA, SEGMENT_FORM_SCHEMA, SEGMENT_STORE_SCHEMA } from '@cairn/store';
 
 export const MIGRATIONS: readonly string[] = [
   `${SEGMENT_STORE_SCHEMA}
@@ -50,4 +50,5 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX receipt_bound ON receipt (bound_until);
   CREATE TABLE dropping (seq INTEGER PRIMARY KEY) STRICT;
   CREATE INDEX submission_kept_end ON submission (end_sector) WHERE state <> 2;`,
+  SEGMENT_CHECK_SCHEMA,
 ];
