@@ -1,5 +1,6 @@
 /*
- * One account at one JSON-RPC endpoint: what every sender of transactions needs before it has anything of its own.
+ * One account at one JSON-RPC endpoint: what every sender of transactions needs before it has anything of its own. Senders that
+ * share one of these never take the same nonce.
  */
 import {
   type Address,
@@ -45,10 +46,13 @@ export type TransactionState =
 
 export type ChainAccount = {
   address: Address;
+  rpcUrl: string;
   /** What viem signs with. */
   signer: Account;
   client: PublicClient<Transport>;
   wallet: WalletClient<Transport, undefined, Account>;
+  /** Runs what takes the account's next nonce and sends it, after all that came before have theirs. */
+  inTurn<T>(send: () => Promise<T>): Promise<T>;
   /** Runs it, and turns what viem throws into our errors; the reason of an aborted signal stays as it is. */
   guard<T>(run: () => Promise<T>): Promise<T>;
   /**
@@ -71,11 +75,19 @@ export function openAccount(options: AccountOptions): ChainAccount {
     retryCount: options.retries ?? 2,
   });
   const client = createPublicClient({ transport, pollingInterval: pollMs, cacheTime: 0 });
+  /** The last one that took a nonce. */
+  let turn: Promise<unknown> = Promise.resolve();
   return {
     address: parseAddress(signer.address),
+    rpcUrl,
     signer,
     client,
     wallet: createWalletClient({ account: signer, transport }),
+    inTurn(send) {
+      const mine = turn.then(send);
+      turn = mine.catch(() => {});
+      return mine;
+    },
     async guard(run) {
       try {
         return await run();

@@ -1,3 +1,5 @@
+export { type ChainAccount, openAccount } from './account.ts';
+export * from './challenge-end.ts';
 export * from './errors.ts';
 export * from './follower.ts';
 export { chunkRewardsAbi } from './generated/chunk-rewards-abi.ts';

@@ -35,16 +35,19 @@ export type TransactionSenderOptions = {
   receiptTimeoutMs?: number | undefined;
 };
 
+const RECEIPT_TIMEOUT_MS = 60_000;
+
 export function createTransactionSender(options: TransactionSenderOptions): TransactionSender {
   const { rpcUrl, privateKey, pollMs = 200 } = options;
-  return sendFrom(openAccount({ rpcUrl, privateKey, pollMs }), options.receiptTimeoutMs ?? 60_000);
+  return sendFrom(openAccount({ rpcUrl, privateKey, pollMs }), options.receiptTimeoutMs);
 }
 
-/** The sender of an account that others in this package use as well. */
-export function sendFrom(account: ChainAccount, receiptTimeoutMs: number): TransactionSender {
+/** A sender of an account that has others as well: they take turns. */
+export function sendFrom(
+  account: ChainAccount,
+  receiptTimeoutMs: number = RECEIPT_TIMEOUT_MS,
+): TransactionSender {
   const { client, wallet, signer, guard } = account;
-  /** The last call that took a nonce; the next one starts after it. */
-  let turn: Promise<unknown> = Promise.resolve();
 
   const broadcast = async (call: ContractCall, signal?: AbortSignal): Promise<Hash32> => {
     signal?.throwIfAborted();
@@ -68,9 +71,7 @@ export function sendFrom(account: ChainAccount, receiptTimeoutMs: number): Trans
     address: account.address,
     send: (call, { signal, onSent } = {}) =>
       guard(async () => {
-        const mine = turn.then(() => broadcast(call, signal));
-        turn = mine.catch(() => {});
-        const hash = await mine;
+        const hash = await account.inTurn(() => broadcast(call, signal));
         onSent?.(hash);
         return account.receipt(hash, { timeoutMs: receiptTimeoutMs, signal });
       }),

@@ -8,7 +8,7 @@ import {
   type TxSeq,
 } from '@cairn/base';
 import { formatEther } from 'viem';
-import { openAccount } from './account.ts';
+import { type ChainAccount, openAccount } from './account.ts';
 import { fixedPriceMarketAbi } from './generated/fixed-price-market-abi.ts';
 import { flowAbi } from './generated/flow-abi.ts';
 import { decodeSubmissions } from './reader.ts';
@@ -51,14 +51,15 @@ export interface FlowWriter {
 }
 
 export type FlowWriterOptions = {
-  rpcUrl: string;
   flow: Address;
-  privateKey: Hex;
   /** When given, another chain is refused before anything is signed. */
   chainId?: number | undefined;
-  pollMs?: number | undefined;
   receiptTimeoutMs?: number | undefined;
-};
+} & (
+  | { rpcUrl: string; privateKey: Hex; pollMs?: number | undefined }
+  /** An account that has other senders too. */
+  | { account: ChainAccount }
+);
 
 /** Sectors that a decomposition covers, and pays for. */
 export function sectorsOf(nodes: readonly { height: number }[]): number {
@@ -66,10 +67,12 @@ export function sectorsOf(nodes: readonly { height: number }[]): number {
 }
 
 export function createFlowWriter(options: FlowWriterOptions): FlowWriter {
-  const { rpcUrl, flow } = options;
-  const { privateKey, pollMs = 100 } = options;
-  const account = openAccount({ rpcUrl, privateKey, pollMs });
-  const { address, client, guard } = account;
+  const { flow } = options;
+  const account =
+    'account' in options
+      ? options.account
+      : openAccount({ ...options, pollMs: options.pollMs ?? 100 });
+  const { address, rpcUrl, client, guard } = account;
   const sender = sendFrom(account, options.receiptTimeoutMs ?? 120_000);
   let market: Address | undefined;
 

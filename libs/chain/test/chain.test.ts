@@ -17,6 +17,7 @@ import {
   createFlowWriter,
   type FlowWriter,
   LogFollower,
+  openAccount,
 } from '../src/index.ts';
 import { MemorySink } from './memory-sink.ts';
 
@@ -155,6 +156,21 @@ describe('writing', () => {
     });
     await chain.rpc('evm_setAutomine', [true]);
     await chain.mine(1);
+  });
+
+  it('senders that share an account take turns: none takes the nonce of another', async () => {
+    const { rpcUrl, accounts, deployment } = chain;
+    const account = openAccount({ rpcUrl, privateKey: accounts[2]!.privateKey, pollMs: 20 });
+    const { flow } = deployment.contracts;
+    const nonce = (): Promise<number> =>
+      account.client.getTransactionCount({ address: account.address });
+    const before = await nonce();
+    const writers = Array.from({ length: 3 }, () => createFlowWriter({ account, flow }));
+    const results = await Promise.all(
+      Array.from({ length: 9 }, (_, i) => writers[i % 3]!.submit([file(1000 + i, 100 + i)])),
+    );
+    expect(new Set(results.map(({ txHash }) => txHash)).size).toBe(9);
+    expect(await nonce()).toBe(before + 9);
   });
 });
 

@@ -1,5 +1,5 @@
 import { type Address, CodedError, type DataRoot, type Hex, parseHash32 } from '@cairn/base';
-import { createFlowWriter, type FlowWriter, sectorsOf } from '@cairn/chain';
+import { type ChainAccount, createFlowWriter, type FlowWriter, sectorsOf } from '@cairn/chain';
 import type { CustodyReader } from '@cairn/chain/custody';
 import { type Kernels, loadKernels } from '@cairn/kernels';
 import { segmentCounts, submissionHeights } from '@cairn/merkle';
@@ -30,6 +30,8 @@ export type StorageClientOptions = {
   rpcUrl?: string | undefined;
   /** Account that pays; needed to upload. */
   privateKey?: Hex | undefined;
+  /** Account that pays, with its chain, when it sends other transactions as well; in place of `rpcUrl` and `privateKey`. */
+  account?: ChainAccount | undefined;
   /** Finds nodes; or name them in `nodeUrls`. */
   indexerUrl?: string | undefined;
   nodeUrls?: readonly string[] | undefined;
@@ -132,6 +134,8 @@ export async function createStorageClient(options: StorageClientOptions): Promis
     return identity;
   };
   const writer = async (privateKey?: Hex): Promise<FlowWriter> => {
+    if (options.account)
+      return createFlowWriter({ account: options.account, ...(await network()) });
     const key = privateKey ?? options.privateKey;
     if (!options.rpcUrl) throw noChain();
     if (!key)
