@@ -105,6 +105,7 @@ contract RollupVerifierTest is Da {
         confirm(batch);
         assertEq(verifier.checkCertificate(certificate), 1, "confirmed");
         vm.cool(address(entrance));
+        vm.cool(address(verifier));
         assertTrue(verifier.validateCertificate(proof), "valid");
         vm.snapshotGasLastCall("Rollup", "validateCertificate");
         assertTrue(verifier.validateCertificate(_withSize(certificate, hex"0001")), "the claim decides nothing");
@@ -116,6 +117,45 @@ contract RollupVerifierTest is Da {
         roll(blockNow + 40);
         assertTrue(!verifier.validateCertificate(_withSize(other, hex"0101")), "claimed valid and is not");
         assertEq(verifier.checkCertificate(certificate), 1, "for good");
+    }
+
+    /// A poster that names a block far ahead would make its readers wait for it: anyone can end that.
+    function test_a_certificate_from_far_ahead_is_refused_for_good() public {
+        openEpoch(1);
+        Sealed memory batch = sealBatch(2, 55, none());
+        uint256 referenceBlock = batch.certificate.batch.referenceBlock;
+        uint256 ahead = verifier.REFUSE_AHEAD();
+        bytes memory certificate = _encode(batch, 0, 0, 10);
+        vm.roll(referenceBlock - ahead);
+        vm.expectRevert(
+            abi.encodeWithSelector(IRollupVerifier.NotFarAhead.selector, referenceBlock, referenceBlock)
+        );
+        verifier.refuse(certificate);
+        vm.roll(referenceBlock - ahead - 1);
+        assertEq(verifier.checkCertificate(certificate), 2, "waits");
+        vm.prank(address(0xB0B));
+        verifier.refuse(certificate);
+        vm.snapshotGasLastCall("Rollup", "refuse");
+        assertEq(verifier.checkCertificate(certificate), 7, "refused");
+        assertTrue(!verifier.validateCertificate(_withSize(certificate, hex"0101")), "not valid");
+        assertEq(verifier.checkCertificate(_encode(batch, 1, 3, 4)), 7, "every certificate of the batch");
+        vm.roll(blockNow);
+        confirm(batch);
+        assertEq(verifier.checkCertificate(certificate), 7, "also when its time has come");
+    }
+
+    function test_what_was_made_before_now_cannot_be_refused() public {
+        (bytes memory certificate, Sealed memory batch) = _confirmed(1000, 0, 1000, keccak256("c"));
+        uint256 referenceBlock = batch.certificate.batch.referenceBlock;
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IRollupVerifier.NotFarAhead.selector, referenceBlock, blockNow + verifier.REFUSE_AHEAD()
+            )
+        );
+        verifier.refuse(certificate);
+        vm.expectRevert(abi.encodeWithSelector(IRollupVerifier.MalformedCertificate.selector));
+        verifier.refuse(_body(certificate));
+        assertEq(verifier.checkCertificate(certificate), 1, "confirmed");
     }
 
     function test_each_blob_of_a_batch_is_provable() public {
@@ -254,6 +294,7 @@ contract RollupVerifierTest is Da {
         inbox.post(certificate);
         confirm(batch);
         vm.cool(address(entrance));
+        vm.cool(address(verifier));
         assertEq(inbox.post(certificate), 0, "first");
         vm.snapshotGasLastCall("Rollup", "ExampleInbox.post");
         assertEq(inbox.post(certificate), 1, "second");

@@ -8,6 +8,7 @@ import {IDARegistry} from "../interfaces/IDARegistry.sol";
 import {IStakeVault} from "../interfaces/IStakeVault.sol";
 import {BlockHash} from "../libraries/BlockHash.sol";
 import {Certificates} from "../libraries/Certificates.sol";
+import {ChallengeTerms} from "../libraries/ChallengeTerms.sol";
 import {PieceProof} from "../libraries/PieceProof.sol";
 import {RowAssignment} from "../libraries/RowAssignment.sol";
 
@@ -18,27 +19,11 @@ import {RowAssignment} from "../libraries/RowAssignment.sol";
 contract DAChallenges is IDAChallenges {
     /* ---------------------------------------------------- constants ---------------------------------------------------- */
 
-    /// Gas of an answer that bonds and payments reckon with, and the factors on it.
-    uint256 private constant ANSWER_GAS = 250_000;
-    uint256 private constant BOND_FACTOR = 8;
-    uint256 private constant PAY_FACTOR = 2;
-    /// Open challenges against one member for which the bond stays the same.
-    uint256 private constant BOND_STEP = 4;
-    /// Deadlines leave room: a tenth of each block for answers of 200,000 gas.
-    uint256 private constant BLOCK_SHARE = 10;
-    uint256 private constant ANSWER_GAS_TARGET = 200_000;
-    /// Within the reach of EIP-2935, with room for the draw.
-    uint256 public constant DEADLINE_MAX = 7000;
-    uint256 private constant DRAW_DELAY = 2;
     /// First step: 1% of the stake, or 32 times the fee share of the blob.
     uint256 private constant FIRST_STEP_DIVISOR = 100;
     uint256 private constant FEE_FACTOR = 32;
     uint256 public constant FIRST_STEPS_MAX = 16;
-    uint256 private constant REWARD_DIVISOR = 10;
-    uint256 private constant REWARD_BONDS = 20;
     uint256 private constant CORRELATION_FACTOR = 3;
-    /// Fixed point of the pace of deadlines.
-    uint256 private constant PACE_BITS = 16;
     bytes32 private constant FAILED = bytes32(uint256(1));
     address private constant GRAVE = 0x000000000000000000000000000000000000dEaD;
 
@@ -67,7 +52,7 @@ contract DAChallenges is IDAChallenges {
     mapping(uint256 epoch => mapping(uint256 quorum => mapping(uint256 member => Failure))) private _failures;
     mapping(bytes32 blobKey => bool) private _lost;
     mapping(address account => uint256) public credits;
-    /// Block of the latest deadline, shifted by PACE_BITS.
+    /// Block of the latest deadline, as `ChallengeTerms` keeps it.
     uint256 private _pace;
     uint256 public burned;
     uint256 private transient _entered;
@@ -120,7 +105,9 @@ contract DAChallenges is IDAChallenges {
         opened.member = member;
         opened.position = position;
         opened.openedBlock = uint64(block.number);
-        opened.deadline = uint64(_nextDeadline());
+        uint256 deadline;
+        (deadline, _pace) = ChallengeTerms.nextDeadline(_pace, responseBlocks);
+        opened.deadline = uint64(deadline);
         opened.baseFee = block.basefee;
         opened.bond = bond;
         opened.challenger = msg.sender;
@@ -133,7 +120,7 @@ contract DAChallenges is IDAChallenges {
     /// @inheritdoc IDAChallenges
     function answer(Challenge calldata opened, Answer calldata proof) external nonReentrant {
         _checkOpen(opened);
-        if (block.number <= opened.openedBlock + DRAW_DELAY) revert NotDrawnYet(opened.openedBlock);
+        if (block.number <= opened.openedBlock + ChallengeTerms.DRAW_DELAY) revert NotDrawnYet(opened.openedBlock);
         if (block.number > opened.deadline) revert PastDeadline(opened.deadline);
         BlobHeader calldata header = opened.header;
         bytes32 leaf = PieceProof.rowLeaf(proof.piece, pieceOf(opened), header.rowSize, proof.piecePath);
@@ -147,8 +134,7 @@ contract DAChallenges is IDAChallenges {
 
         delete _challenges[opened.id];
         openCount[opened.operator] -= 1;
-        uint256 paid = ANSWER_GAS * opened.baseFee * PAY_FACTOR;
-        if (paid > opened.bond) paid = opened.bond;
+        uint256 paid = ChallengeTerms.payOf(opened.baseFee, opened.bond);
         burned += opened.bond - paid;
         credits[opened.operator] += paid;
         emit Answered(opened.id, opened.operator, paid);
@@ -247,13 +233,12 @@ contract DAChallenges is IDAChallenges {
     /// @notice Bond of the next challenge against `operator`: it doubles with every fourth one that is open. There is no cap on
     /// their number and no part for the member beyond its cost, or challenging oneself would be a shield.
     function bondFor(address operator) public view returns (uint256) {
-        // No overflow in practice: 256 open challenges already hold 2^63 times the base bond.
-        return _baseBond(block.basefee) << (openCount[operator] / BOND_STEP);
+        return ChallengeTerms.bondFor(block.basefee, minBond, openCount[operator]);
     }
 
     /// @notice Piece that an open challenge asks for; reverts before the draw.
     function pieceOf(Challenge calldata opened) public view returns (uint256) {
-        bytes32 hash = BlockHash.hashOf(opened.openedBlock + DRAW_DELAY);
+        bytes32 hash = BlockHash.hashOf(opened.openedBlock + ChallengeTerms.DRAW_DELAY);
         if (hash == 0) revert NotDrawnYet(opened.openedBlock);
         return uint256(keccak256(abi.encode(hash, opened.id))) % PieceProof.pieceCount(opened.header.rowSize);
     }
@@ -327,37 +312,17 @@ contract DAChallenges is IDAChallenges {
         if (_challenges[opened.id] != hash) revert UnknownChallenge(opened.id);
     }
 
-    /// Deadlines are paced, so that all answers fit into a tenth of the blocks before them.
-    function _nextDeadline() private returns (uint256 deadline) {
-        uint256 perBlock = block.gaslimit / BLOCK_SHARE / ANSWER_GAS_TARGET;
-        if (perBlock == 0) perBlock = 1;
-        uint256 step = (1 << PACE_BITS) / perBlock;
-        uint256 earliest = (block.number + responseBlocks) << PACE_BITS;
-        uint256 paced = _pace + (step == 0 ? 1 : step);
-        if (paced < earliest) paced = earliest;
-        deadline = (paced + (1 << PACE_BITS) - 1) >> PACE_BITS;
-        if (deadline > block.number + DEADLINE_MAX) revert TooFarAhead(deadline);
-        _pace = paced;
-    }
-
     function _firstStep(Challenge calldata opened, IDARegistry.Member memory who) private returns (uint256) {
         uint256 amount = _stakeOf(opened.operator, opened.header.epoch) / FIRST_STEP_DIVISOR;
         uint256 fees = FEE_FACTOR * entrance.memberShare(opened.header, who.weight, who.totalWeight);
         if (fees > amount) amount = fees;
-        uint256 reward = amount / REWARD_DIVISOR;
-        uint256 most = REWARD_BONDS * _baseBond(opened.baseFee);
-        if (reward > most) reward = most;
+        uint256 reward = ChallengeTerms.rewardOf(amount, opened.baseFee, minBond);
         return vault.slash(address(registry), opened.operator, amount, opened.challenger, reward);
     }
 
     /// Stake at the epoch's snapshot: what the member's weight came from.
     function _stakeOf(address operator, uint256 epoch) private view returns (uint256) {
         return vault.stakeAt(operator, registry.snapshotBlock(epoch));
-    }
-
-    function _baseBond(uint256 baseFee) private view returns (uint256) {
-        uint256 byGas = ANSWER_GAS * baseFee * BOND_FACTOR;
-        return byGas > minBond ? byGas : minBond;
     }
 
     function _pay(address to, uint256 amount) private {

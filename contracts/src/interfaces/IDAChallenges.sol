@@ -47,7 +47,6 @@ interface IDAChallenges {
     error AlreadyOpen(bytes32 id);
     error AlreadyFailed(bytes32 id);
     error BondTooLow(uint256 given, uint256 required);
-    error TooFarAhead(uint256 deadline);
     error UnknownChallenge(bytes32 id);
     error NotDrawnYet(uint256 openedBlock);
     error PastDeadline(uint256 deadline);

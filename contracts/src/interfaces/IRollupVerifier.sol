@@ -7,10 +7,19 @@ interface IRollupVerifier {
     error WrongCertificate(bytes32 expected, bytes32 actual);
     /// The batch may still be confirmed: neither answer would hold.
     error Undecided(uint256 referenceBlock);
+    error MalformedCertificate();
+    error NotFarAhead(uint256 referenceBlock, uint256 from);
+
+    event Refused(bytes32 indexed batchHash, uint256 referenceBlock);
 
     /// @notice Codes of `IDAEntrance.checkCertificate`: 1 confirmed and paid for, 2 undecided, 3 and above invalid for good (3
-    /// malformed). Any byte string gets a code.
+    /// malformed, 7 refused). Any byte string gets a code.
     function checkCertificate(bytes calldata certificate) external view returns (uint8);
+
+    /// @notice Makes all certificates of a batch invalid for good whose reference block is more than `REFUSE_AHEAD` blocks to come.
+    /// Anyone may call it. A certificate is made after its reference block, so no honest one can be refused; one that names a block
+    /// far ahead is undecided until then, and whoever posts it would make all its readers wait.
+    function refuse(bytes calldata certificate) external;
 
     /// @notice Nitro's VALIDATE hook: whether the certificate in the proof is good. False for any malformed or unconfirmed one;
     /// reverts on a malformed proof, and `Undecided` while the answer is open.

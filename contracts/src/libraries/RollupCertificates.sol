@@ -58,6 +58,14 @@ library RollupCertificates {
         return data.length < 30 ? 0 : _uint(data, 22, 8);
     }
 
+    /// @notice `Certificates.batchHash` of the batch in a lookup: its words 1 to 6.
+    function batchHash(bytes memory lookup_) internal pure returns (bytes32 hash) {
+        // A lookup has 20 words at least.
+        assembly ("memory-safe") {
+            hash := keccak256(add(lookup_, 0x40), 0xc0)
+        }
+    }
+
     /// @notice What `DAEntrance.checkCertificate` takes, from a well-formed certificate. The leaf is in the batch by construction;
     /// whether that batch was ever confirmed, the entrance says.
     function lookup(bytes calldata data, address entrance) internal view returns (bytes memory out) {

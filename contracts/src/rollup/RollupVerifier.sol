@@ -6,16 +6,22 @@ import {IRollupVerifier} from "../interfaces/IRollupVerifier.sol";
 import {RangeProof} from "../libraries/RangeProof.sol";
 import {RollupCertificates} from "../libraries/RollupCertificates.sol";
 
-/// @title Verdicts on rollup certificates and proofs of what they name. No owner, no storage.
+/// @title Verdicts on rollup certificates and proofs of what they name. No owner.
 /// @dev Calls of the entrance are plain: one that runs out of gas reverts here too and never becomes a verdict.
 contract RollupVerifier is IRollupVerifier {
     uint256 private constant WORD = 32;
     uint8 private constant CONFIRMED = 1;
     uint8 private constant UNDECIDED = 2;
     uint8 private constant MALFORMED = 3;
+    uint8 private constant REFUSED = 7;
     bytes1 private constant PROOF_VERSION = 0x01;
+    /// Deeper than any reorg: a batch that was made on one branch is not far ahead on another.
+    uint256 public constant REFUSE_AHEAD = 64;
 
     IDAEntrance public immutable entrance;
+
+    /// Batches that were named too long before they could be confirmed. One that is stays so, whatever becomes of it.
+    mapping(bytes32 batchHash => bool) public refused;
 
     constructor(IDAEntrance entrance_) {
         entrance = entrance_;
@@ -25,7 +31,21 @@ contract RollupVerifier is IRollupVerifier {
     function checkCertificate(bytes calldata certificate) public view returns (uint8) {
         (bool isWellFormed,) = RollupCertificates.read(certificate);
         if (!isWellFormed) return MALFORMED;
-        return entrance.checkCertificate(RollupCertificates.lookup(certificate, address(entrance)));
+        bytes memory lookup = RollupCertificates.lookup(certificate, address(entrance));
+        if (refused[RollupCertificates.batchHash(lookup)]) return REFUSED;
+        return entrance.checkCertificate(lookup);
+    }
+
+    /// @inheritdoc IRollupVerifier
+    function refuse(bytes calldata certificate) external {
+        (bool isWellFormed,) = RollupCertificates.read(certificate);
+        if (!isWellFormed) revert MalformedCertificate();
+        uint256 referenceBlock = RollupCertificates.referenceBlock(certificate);
+        uint256 from = block.number + REFUSE_AHEAD;
+        if (referenceBlock <= from) revert NotFarAhead(referenceBlock, from);
+        bytes32 hash = RollupCertificates.batchHash(RollupCertificates.lookup(certificate, address(entrance)));
+        refused[hash] = true;
+        emit Refused(hash, referenceBlock);
     }
 
     /// @inheritdoc IRollupVerifier

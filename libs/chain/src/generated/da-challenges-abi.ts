@@ -677,19 +677,6 @@ export const daChallengesAbi = [
   },
   {
     "inputs": [],
-    "name": "DEADLINE_MAX",
-    "outputs": [
-      {
-        "internalType": "uint256",
-        "name": "",
-        "type": "uint256"
-      }
-    ],
-    "stateMutability": "view",
-    "type": "function"
-  },
-  {
-    "inputs": [],
     "name": "FIRST_STEPS_MAX",
     "outputs": [
       {
