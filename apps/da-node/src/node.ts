@@ -15,7 +15,7 @@ import { readKeyFile } from '@cairn/config';
 import { loadNodeKernels } from '@cairn/kernels/node';
 import { blstBls } from '@cairn/quorum/node';
 import { GrpcServer } from '@cairn/rpc/grpc';
-import { HttpServer } from '@cairn/rpc/node';
+import { startMetricsServer } from '@cairn/rpc/node';
 import { openDatabase } from '@cairn/store';
 import { Admission } from './blobs/admission.ts';
 import { Attester } from './blobs/attest.ts';
@@ -149,25 +149,10 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
   const { address } = server;
   let metricsUrl: string | undefined;
   if (config.metricsPort !== undefined) {
-    const http = new HttpServer(
-      { log },
-      {
-        host: config.host,
-        port: config.metricsPort,
-        maxBodyBytes: 1024,
-        routes: [
-          {
-            methods: ['GET'],
-            pattern: /^\/metrics$/,
-            async handle(_request, response) {
-              response.setHeader('content-type', 'text/plain; version=0.0.4');
-              response.end(await metrics.metrics.text());
-            },
-          },
-        ],
-      },
+    const http = await startMetricsServer(
+      { log, metrics: metrics.metrics },
+      { host: config.host, port: config.metricsPort },
     );
-    await http.start();
     stack.defer(() => http.stop());
     metricsUrl = http.url;
   }

@@ -1,7 +1,7 @@
 // Composition root of the indexer: builds the parts in dependency order, stops them in reverse. No logic.
 import { type Logger, systemClock, systemRandom } from '@cairn/base';
 import { createHashPool, loadNodeKernels } from '@cairn/kernels/node';
-import { createHttpTransport, HttpServer } from '@cairn/rpc/node';
+import { createHttpTransport, HttpServer, metricsRoute } from '@cairn/rpc/node';
 import { createStorageClient } from '@cairn/sdk';
 import type { IndexerConfig } from './config.ts';
 import { gatewayRoutes } from './http/gateway.ts';
@@ -71,15 +71,7 @@ export async function startIndexer(deps: { log: Logger }, config: IndexerConfig)
           },
           { folderFileBytesMax: config.folderFileBytesMax },
         ),
-        {
-          methods: ['GET'],
-          pattern: /^\/metrics$/,
-          handle: async (_request, response) => {
-            response
-              .writeHead(200, { 'content-type': 'text/plain; version=0.0.4' })
-              .end(await metrics.metrics.text());
-          },
-        },
+        metricsRoute(metrics.metrics),
       ],
     },
   );

@@ -1,5 +1,5 @@
 /*
- * One HTTP port: JSON-RPC over POST on any path that no route claims, plus plain routes. Bodies are read into one buffer
+ * One HTTP port: JSON-RPC over POST on any path that no route claims (over WebSocket too, where that is on), plus plain routes. Bodies are read into one buffer
  * of their announced length. The bytes of all bodies in flight come out of one budget, held until the answer is out;
  * requests beyond it wait unread, except small ones, so that a slow upload never delays a question.
  */
@@ -10,6 +10,7 @@ import { RpcError, type RpcMethod } from '../rpc-error.ts';
 import { announcedBytes, readBody } from './body.ts';
 import { answerJsonRpc, unreadableRequest } from './json-rpc.ts';
 import { splitHttp2 } from './split-http2.ts';
+import { WebSocketRpc } from './web-socket.ts';
 
 export type BodyOptions = {
   maxBytes?: number | undefined;
@@ -54,6 +55,8 @@ export type HttpServerOptions = {
   /** Connections at once, 2048 by default; further ones are closed at once. */
   connectionsMax?: number | undefined;
   methods?: Readonly<Record<string, RpcMethod>> | undefined;
+  /** Answers `methods` over WebSocket as well, messages as long as bodies; off by default. */
+  webSocket?: boolean | undefined;
   unknownMethodMessage?: ((method: string) => string) | undefined;
   routes?: readonly HttpRoute[] | undefined;
   /** Decides on every request but OPTIONS; what it refuses is answered with 401. Everybody is let in by default. */
@@ -82,6 +85,7 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #server: Server;
   readonly #bodies: Budget;
+  readonly #webSocket: WebSocketRpc | undefined;
   readonly #stopped = new AbortController();
   readonly #active = new Set<Promise<void>>();
   /** Closes connections that do not speak HTTP/1.1, or did not say yet. */
@@ -107,6 +111,20 @@ export class HttpServer {
     this.#server.on('checkContinue', onRequest); // answered when the body is read
     if (options.onHttp2) this.#closeOthers = splitHttp2(this.#server, options.onHttp2);
     this.#server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
+    if (options.webSocket) {
+      this.#webSocket = new WebSocketRpc(
+        {
+          log: deps.log,
+          answer: (text, signal) => this.#answer(text, signal),
+          isAuthorized: (headers) => options.isAuthorized?.(headers) !== false,
+        },
+        {
+          messageBytesMax: options.maxBodyBytes,
+          budgetBytes: options.bodyBudgetBytes ?? BODY_BUDGET_BYTES,
+        },
+      );
+      this.#webSocket.attach(this.#server);
+    }
   }
 
   /** Throws `HTTP_PORT_IN_USE` or `HTTP_CANNOT_LISTEN`. */
@@ -147,9 +165,12 @@ export class HttpServer {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeIdleConnections();
     const grace = AbortSignal.timeout(graceMs);
-    await Promise.race([
-      Promise.allSettled(this.#active),
-      new Promise((resolve) => grace.addEventListener('abort', resolve)),
+    await Promise.all([
+      this.#webSocket?.stop(graceMs),
+      Promise.race([
+        Promise.allSettled(this.#active),
+        new Promise((resolve) => grace.addEventListener('abort', resolve)),
+      ]),
     ]);
     this.#stopped.abort(
       new CodedError({ code: 'HTTP_STOPPED', kind: 'cancelled', message: 'the server stopped' }),
@@ -253,15 +274,16 @@ export class HttpServer {
       if (!(error instanceof CodedError) || error.code !== 'HTTP_BODY_TOO_LARGE') throw error;
       return sendText(response, 200, unreadableRequest(-32600, error.message));
     }
-    const { log, onCall } = this.#deps;
-    const { methods = {}, unknownMethodMessage } = this.#options;
-    const answer = await answerJsonRpc(
-      { log, methods, unknownMethodMessage, onCall },
-      Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8'),
-      signal,
-    );
+    const text = Buffer.from(body.buffer, body.byteOffset, body.length).toString('utf8');
+    const answer = await this.#answer(text, signal);
     if (answer === undefined) response.writeHead(204).end();
     else sendText(response, 200, answer);
+  }
+
+  #answer(text: string, signal: AbortSignal): Promise<string | undefined> {
+    const { log, onCall } = this.#deps;
+    const { methods = {}, unknownMethodMessage } = this.#options;
+    return answerJsonRpc({ log, methods, unknownMethodMessage, onCall }, text, signal);
   }
 
   async #readBody(

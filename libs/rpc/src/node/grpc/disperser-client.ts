@@ -1,5 +1,5 @@
 // Typed calls to a disperser's own API. What it answers is checked for shape; whether it is true is the caller's to check.
-import { CodedError } from '@cairn/base';
+import { bytesToHex, CodedError } from '@cairn/base';
 import { z } from 'zod';
 import { type GrpcCallSettings, GrpcClient } from './client.ts';
 
@@ -11,6 +11,8 @@ export type BlobStatus = {
   certificate:
     | { header: Uint8Array; certificate: Uint8Array; lookup: Uint8Array; block: number }
     | undefined;
+  /** Root of the blob as a file of the storage lane (0x-hex), once it is there. */
+  archiveRoot: string | undefined;
 };
 export type DisperserInfo = z.output<typeof infoSchema>;
 
@@ -32,6 +34,7 @@ const statusReply = z.object({
   certificate: z
     .object({ header: bytes, certificate: bytes, lookup: bytes, block: z.int() })
     .nullish(),
+  archiveRoot: bytes.refine((root) => root.length === 0 || root.length === 32),
 });
 const infoSchema = z.object({
   chainId: z.int(),
@@ -41,6 +44,7 @@ const infoSchema = z.object({
   payloadBytesMax: z.int(),
   pays: z.boolean(),
   version: z.string(),
+  archives: z.boolean(),
 });
 
 export class DisperserClient implements Disposable {
@@ -56,12 +60,12 @@ export class DisperserClient implements Disposable {
 
   /** Hands the data over; the header that is proposed waits for a minute for its signature. */
   async prepare(
-    request: { account: Uint8Array; maxFee: Uint8Array; data: Uint8Array },
+    request: { account: Uint8Array; maxFee: Uint8Array; data: Uint8Array; archive?: boolean },
     settings: GrpcCallSettings,
   ): Promise<{ header: Uint8Array; blobKey: Uint8Array }> {
-    const { account, maxFee, data } = request;
+    const { account, maxFee, data, archive = false } = request;
     const parts = function* (): Generator<unknown> {
-      yield { open: { account, maxFee, length: data.length } };
+      yield { open: { account, maxFee, length: data.length, archive } };
       for (let at = 0; at < data.length; at += PART_BYTES)
         yield { data: data.subarray(at, at + PART_BYTES) };
     };
@@ -81,7 +85,7 @@ export class DisperserClient implements Disposable {
     return this.#status(await this.#client.unary('GetStatus', { blobKey }, settings));
   }
 
-  /** The present status, then every change until a final one. */
+  /** The present status, then every change until a final one; of a blob that is archived, until it has its root. */
   async *watchStatus(blobKey: Uint8Array, settings: GrpcCallSettings): AsyncGenerator<BlobStatus> {
     for await (const part of this.#client.serverStream('WatchStatus', { blobKey }, settings))
       yield this.#status(part);
@@ -122,11 +126,12 @@ export class DisperserClient implements Disposable {
   }
 
   #status(value: unknown): BlobStatus {
-    const { state, reason, certificate } = this.#parse(statusReply, value);
+    const { state, reason, certificate, archiveRoot } = this.#parse(statusReply, value);
     return {
       state: state.slice('BLOB_STATE_'.length) as BlobStatus['state'],
       reason,
       certificate: certificate ?? undefined,
+      archiveRoot: archiveRoot.length > 0 ? bytesToHex(archiveRoot) : undefined,
     };
   }
 
