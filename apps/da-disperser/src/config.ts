@@ -61,6 +61,24 @@ export const disperserConfigSchema = z.object({
     .min(1)
     .default(60)
     .describe('how long ended blobs and their payloads are remembered'),
+  archiveIndexerUrl: z
+    .string()
+    .url()
+    .optional()
+    .describe('indexer of the storage network that blobs are archived to; no archive without'),
+  archiveKeyFile: z
+    .string()
+    .optional()
+    .describe(
+      'file with the key that pays for the archive; by default the one that pays for blobs',
+    ),
+  metricsPort: z
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe('port of GET /metrics, 0 for any; none by default'),
   ...rollupSettings,
   threads: z
     .number()

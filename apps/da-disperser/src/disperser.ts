@@ -9,23 +9,28 @@ import {
   systemClock,
   systemRandom,
 } from '@cairn/base';
-import { createTransactionSender } from '@cairn/chain';
+import { openAccount, sendFrom } from '@cairn/chain';
 import { createDaReader, type DaContracts } from '@cairn/chain/da';
 import { readKeyFile } from '@cairn/config';
 import { createTaskPool, loadNodeKernels } from '@cairn/kernels/node';
 import { blstBls } from '@cairn/quorum/node';
 import { GrpcServer } from '@cairn/rpc/grpc';
+import { startMetricsServer } from '@cairn/rpc/node';
 import { Disperser, MemberPool } from '@cairn/sdk/da';
 import { openDatabase } from '@cairn/store';
+import { Archiver, archivedPayloads } from './archive/archiver.ts';
+import { openStorage } from './archive/storage.ts';
 import type { DisperserConfig } from './config.ts';
-
+import { createDisperserMetrics } from './metrics.ts';
 import { Batcher } from './pipeline/batcher.ts';
 import { HeaderMaker } from './pipeline/headers.ts';
 import { Payer } from './pipeline/payer.ts';
 import { Pipeline } from './pipeline/pipeline.ts';
 import { Preparer } from './pipeline/preparer.ts';
-import { Retriever } from './pipeline/retriever.ts';
 import { BlobQueue, MIGRATIONS } from './queue/blob-queue.ts';
+import { BlobSource } from './reading/blob-source.ts';
+import { keptPayloads } from './reading/kept-payloads.ts';
+import { Retriever } from './reading/retriever.ts';
 import { startRollupServers } from './rollup/servers.ts';
 import { ownService } from './rpc/own.ts';
 import { ZEROG_PAYLOAD_BYTES_MAX, zeroGServices } from './rpc/zerog.ts';
@@ -35,6 +40,9 @@ export const VERSION = '0.1.0';
 /** 0G's limit on a request. */
 const MESSAGE_BYTES_MAX = 300 * 1024 * 1024;
 const PRUNE_MAX = 64;
+/** Verified blobs in memory, and how long reading one may take. */
+const SOURCE = { cacheBytesMax: 64 * 1024 * 1024, timeoutMs: 60_000 };
+const ARCHIVE_INTERVAL_MS = 2000;
 
 export type RunningDisperser = AsyncDisposable & {
   /** `host:port` of gRPC. */
@@ -43,6 +51,7 @@ export type RunningDisperser = AsyncDisposable & {
   /** Where rollups are served; undefined what is off. */
   opUrl: string | undefined;
   nitroUrl: string | undefined;
+  metricsUrl: string | undefined;
   stop(): Promise<void>;
 };
 
@@ -63,7 +72,8 @@ export async function startDisperser(
   const { chainId } = await reader.parameters();
   const entrance = { chainId, contract: contracts.entrance };
   const privateKey = readKeyFile(config.keyFile);
-  const sender = createTransactionSender({ rpcUrl: config.chainRpcUrl, privateKey, pollMs: 100 });
+  const account = openAccount({ rpcUrl: config.chainRpcUrl, privateKey, pollMs: 100 });
+  const sender = sendFrom(account);
   const { kernels, why } = await loadNodeKernels(config.kernels);
   const threads = stack.use(
     await createTaskPool({ threads: config.threads, backend: config.kernels }),
@@ -74,6 +84,8 @@ export async function startDisperser(
     open.close();
   });
   const queue = await BlobQueue.open(db, join(config.dataDir, 'payloads'), config.pendingMax);
+  const metrics = createDisperserMetrics();
+  metrics.watch({ pending: () => queue.pending, unarchived: () => queue.unarchived });
   const members = stack.use(new MemberPool());
   const disperser = new Disperser({ members, bls: blstBls, entrance, log });
   const payer = new Payer(
@@ -97,10 +109,21 @@ export async function startDisperser(
     { bytesMax: config.preparedBytesMax },
   );
   const retriever = new Retriever({ queue, reader, members, kernels, entrance });
+  const kept = keptPayloads(queue);
+  const storage = openStorage({ account, kernels }, config);
+  const source = new BlobSource(
+    {
+      ...{ reader, members, kernels, threads, entrance, log },
+      fallbacks: [kept, ...(storage ? [archivedPayloads(queue.archive, storage)] : [])],
+      onRead: metrics.onRead,
+      onDropped: metrics.onDropped,
+    },
+    SOURCE,
+  );
 
   const server = stack.use(
     new GrpcServer(
-      { log },
+      { log, onCall: metrics.onGrpc },
       {
         host: config.host,
         port: config.grpcPort,
@@ -117,6 +140,7 @@ export async function startDisperser(
               disperser: payer.address,
               payloadBytesMax: ZEROG_PAYLOAD_BYTES_MAX,
               pays: true,
+              archives: storage !== undefined,
               version: VERSION,
             },
           }),
@@ -143,17 +167,41 @@ export async function startDisperser(
   loop.start();
   stack.defer(() => loop.stop());
 
+  if (storage) {
+    const archiver = new Archiver({ queue, kept, source, storage, log });
+    const archiving = new Loop((signal) => archiver.step(signal), {
+      name: 'archiver',
+      intervalMs: ARCHIVE_INTERVAL_MS,
+      onError: (error) =>
+        log.warn({ error: errorMessage(error) }, 'archiving failed, trying again'),
+    });
+    archiving.start();
+    stack.defer(() => archiving.stop());
+  }
+
   const rollup = await startRollupServers(
-    { queue, pipeline, reader, members, kernels, threads, entrance, log },
+    {
+      ...{ queue, pipeline, reader, sender, source, entrance, metrics, log },
+      archives: storage !== undefined,
+    },
     config,
   );
   stack.use(rollup);
   const { opUrl, nitroUrl } = rollup;
+  let metricsUrl: string | undefined;
+  if (config.metricsPort !== undefined) {
+    const http = await startMetricsServer(
+      { log, metrics: metrics.metrics },
+      { host: config.host, port: config.metricsPort },
+    );
+    stack.defer(() => http.stop());
+    metricsUrl = http.url;
+  }
 
   const owned = stack.move();
   const stop = (): Promise<void> => owned.disposeAsync();
   return {
-    ...{ address: server.address, account: sender.address, opUrl, nitroUrl, stop },
+    ...{ address: server.address, account: sender.address, opUrl, nitroUrl, metricsUrl, stop },
     [Symbol.asyncDispose]: stop,
   };
 }

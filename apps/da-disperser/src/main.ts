@@ -8,10 +8,11 @@ await runDaemon({
   schema: disperserConfigSchema,
   usageErrors: /^(DISPERSER_|ROLLUP_|CHAIN_KEY)/,
   start: startDisperser,
-  ready: ({ address, account, opUrl, nitroUrl }) => ({
+  ready: ({ address, account, opUrl, nitroUrl, metricsUrl }) => ({
     grpc: address,
     account,
     op: opUrl,
     nitro: nitroUrl,
+    metrics: metricsUrl,
   }),
 });

@@ -80,7 +80,7 @@ it('keeps every certificate that was sent, and the one the chain took', async ()
   const reopened = await open();
   const attempts = reopened.attemptsOf('a');
   expect(attempts.map(({ header }) => header[0])).toEqual([1, 2]);
-  reopened.confirm('a', attempts[1]!, 40);
+  reopened.confirm('a', attempts[1]!, { key: new Uint8Array(32), block: 40 });
   expect(reopened.get('a')).toMatchObject({
     ...{ state: 'CONFIRMED', block: 40 },
     certificate: Buffer.from(attempt(2).certificate),

@@ -1,6 +1,7 @@
 // `npm start`: a network, a real file, key and blob on it, all back and verified, a screenful that says so; then it stays up.
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
+import { systemClock } from '@cairn/base';
 import { parseDevnetOptions } from './options.ts';
 import { tellAnswers } from './story/answers.ts';
 import { storeFirstBlob } from './story/first-blob.ts';
@@ -38,7 +39,7 @@ try {
       const verifiedMs = Math.round(performance.now() - started);
       if (!json) {
         console.log(screen(options.dir, network, { file: first, key, blob, upMs }));
-        void tellAnswers(network, say);
+        void tellAnswers(network, say, systemClock);
         return;
       }
       console.log(

@@ -5,7 +5,7 @@ import { errorMessage, hexToBytes, type Logger, Loop, systemClock } from '@cairn
 import { createChainReader, LogFollower, waitForFlow } from '@cairn/chain';
 import { readKeyFile } from '@cairn/config';
 import { loadNodeKernels } from '@cairn/kernels/node';
-import { createHttpTransport, HttpServer } from '@cairn/rpc/node';
+import { createHttpTransport, HttpServer, metricsRoute } from '@cairn/rpc/node';
 import { NodeDirectory } from '@cairn/sdk';
 import { openDatabase } from '@cairn/store';
 import { KvLogSink } from './chain/log-sink.ts';
@@ -162,16 +162,7 @@ export async function startKvNode(
       port: config.adminPort,
       maxBodyBytes: 1024 * 1024,
       methods: operatorStreamMethods(streamDeps),
-      routes: [
-        {
-          methods: ['GET'],
-          pattern: /^\/metrics$/,
-          handle: async (_request, response) => {
-            const text = await metrics.metrics.text();
-            response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text);
-          },
-        },
-      ],
+      routes: [metricsRoute(metrics.metrics)],
     },
   );
   await server.start();

@@ -1,8 +1,7 @@
 // Holds providers to their receipts: a bond, an answer or a slash.
 import { CodedError, parseAddress, systemClock } from '@cairn/base';
-import { createTransactionSender, type TransactionSender } from '@cairn/chain';
+import { challengeEnd, createTransactionSender, type TransactionSender } from '@cairn/chain';
 import {
-  type CustodyChallenge,
   type CustodyOutcome,
   type CustodyReader,
   challengeCall,
@@ -17,8 +16,6 @@ import { accountKey, custodyContract, readDevnet } from '../context.ts';
 import { printResult } from '../output.ts';
 import { readReceipts } from '../receipts-file.ts';
 import type { Verb } from '../verb.ts';
-
-const POLL_MS = 500;
 
 type Result = {
   provider: string;
@@ -89,31 +86,18 @@ async function settle(
       kind: 'unavailable',
       message: `the chain took the challenge of ${provider} and opened none`,
     });
-  const outcome = await waitForEnd(reader, sender, opened, signal);
+  const outcome = await challengeEnd(
+    {
+      deadline: opened.deadline,
+      head: () => reader.head(),
+      outcome: () => reader.outcome(opened),
+      fail: () => sender.send(failChallengeCall(reader.contract, opened), { signal }),
+    },
+    { clock: systemClock, signal },
+  );
   return {
     ...{ provider, txSeq, serial, bondWei: opened.bond },
     outcome: outcome.kind,
     slashedWei: outcome.kind === 'failed' ? outcome.slashedWei : 0n,
   };
-}
-
-async function waitForEnd(
-  reader: CustodyReader,
-  sender: TransactionSender,
-  opened: CustodyChallenge,
-  signal: AbortSignal,
-): Promise<CustodyOutcome> {
-  for (;;) {
-    const outcome = await reader.outcome(opened);
-    if (outcome) return outcome;
-    const { number } = await reader.head();
-    if (number > opened.deadline)
-      await sender.send(failChallengeCall(reader.contract, opened), { signal }).catch((error) => {
-        signal.throwIfAborted();
-        // Somebody else may have reported it in the meantime: the next look tells.
-        if (!(error instanceof CodedError && error.details.errorName === 'UnknownChallenge'))
-          throw error;
-      });
-    else await systemClock.sleep(POLL_MS, signal);
-  }
 }

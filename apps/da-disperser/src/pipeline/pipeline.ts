@@ -111,7 +111,7 @@ export class Pipeline {
     const { queue, reader } = this.#deps;
     for (const blob of queue.confirmedUpTo(await reader.finalized(), SETTLE_MAX)) {
       if (blob.lookup && (await reader.checkCertificate(blob.lookup)) === CONFIRMED)
-        queue.setState(blob.id, 'FINALIZED');
+        queue.finalize(blob);
       else {
         queue.setState(blob.id, 'PROCESSING');
         this.start(blob.id);
@@ -120,14 +120,15 @@ export class Pipeline {
   }
 
   async #process(id: string, signal: AbortSignal): Promise<void> {
-    const { queue, clock, log } = this.#deps;
+    const { queue, entrance, clock, log } = this.#deps;
     if (queue.get(id)?.state !== 'PROCESSING') return;
     let last: unknown;
     for (let attempt = 1; ; attempt++) {
       try {
         const { attempt: taken, block } =
           (await this.#confirmedBefore(id)) ?? (await this.#disperse(id, last, signal));
-        queue.confirm(id, taken, block);
+        const key = hexToBytes(blobKey(entrance, decodeHeader(taken.header)));
+        queue.confirm(id, taken, { key, block });
         return;
       } catch (error) {
         signal.throwIfAborted();

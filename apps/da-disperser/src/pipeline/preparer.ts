@@ -46,8 +46,10 @@ export type PrepareRequest = {
   length: number;
   /** Wei; whatever the price is now when absent. */
   maxFeeWei?: bigint | undefined;
+  /** Copy it to the storage lane once it is final. */
+  isArchived?: boolean | undefined;
 };
-type Prepared = {
+type Prepared = Pick<PrepareRequest, 'isArchived'> & {
   header: BlobHeader;
   payload: Uint8Array;
   encoded: EncodedBlob;
@@ -103,7 +105,8 @@ export class Preparer {
       if (maxFeeWei !== undefined) header.maxFee = maxFeeWei;
       const key = blobKey(entrance, header);
       const until = this.#deps.clock.now() + PREPARED_MS;
-      this.#prepared.set(key, { header, payload, encoded, release, until });
+      const { isArchived } = request;
+      this.#prepared.set(key, { header, payload, encoded, isArchived, release, until });
       return { header, key };
     } catch (error) {
       release();
@@ -143,12 +146,12 @@ export class Preparer {
 
   async #accept(key: Hash32, prepared: Prepared, authorization: Uint8Array): Promise<QueuedBlob> {
     const { queue, pipeline, clock } = this.#deps;
-    const { header, payload, encoded } = prepared;
+    const { header, payload, encoded, isArchived } = prepared;
     try {
       await queue.accept(
         key,
         payload,
-        { unixMs: clock.now() },
+        { unixMs: clock.now(), isArchived },
         {
           header: encodeHeader(header),
           authorization,

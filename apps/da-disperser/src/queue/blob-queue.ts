@@ -4,13 +4,15 @@
  * start and goes on under the same id.
  *
  *   blob      id → state, reason, length, SHA-256, header and authorization once there are any, certificate once confirmed
+ *             and whether it goes to the archive: what becomes final is noted there (`ArchiveIndex`) in the same transaction
  *   attempt   (id, lookup) → certificate that was sent to the chain, written before its transaction is: whichever of them the
  *             chain took is found again by asking for its lookup, after a kill as after a reorg
  */
-import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { CodedError, equalBytes } from '@cairn/base';
-import { type Database, storeError } from '@cairn/store';
+import { CodedError } from '@cairn/base';
+import type { Database } from '@cairn/store';
+import { ARCHIVE_TABLE, ArchiveIndex } from '../archive/archive-index.ts';
+import { PayloadFiles } from './payload-files.ts';
+import { Watchers } from './watchers.ts';
 
 export const MIGRATIONS: readonly string[] = [
   `CREATE TABLE blob (
@@ -41,6 +43,8 @@ export const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;`,
   `ALTER TABLE blob ADD COLUMN is_fixed INTEGER NOT NULL DEFAULT 0;
    CREATE INDEX blob_key ON blob (blob_key);`,
+  `ALTER TABLE blob ADD COLUMN is_archived INTEGER NOT NULL DEFAULT 0;
+   ${ARCHIVE_TABLE}`,
 ];
 
 export type BlobState =
@@ -61,8 +65,12 @@ export type QueuedBlob = {
   /** The newest header it was dispersed under; the confirmed one once there is a certificate. */
   header: Uint8Array | null;
   authorization: Uint8Array | null;
+  /** Of that header. */
+  key: Uint8Array | null;
   /** Its account signed the header: it is dispersed under that one or not at all. */
   isFixed: boolean;
+  /** It goes to the storage lane once it is final. */
+  isArchived: boolean;
   commitment: Uint8Array | null;
   certificate: Uint8Array | null;
   lookup: Uint8Array | null;
@@ -78,8 +86,6 @@ export type SignedHeader = {
   key: Uint8Array;
   commitment: Uint8Array;
 };
-/** Blobs that may be watched at once. */
-const WATCHERS_MAX = 1024;
 type Row = {
   id: string;
   state: BlobState;
@@ -88,7 +94,9 @@ type Row = {
   digest: Buffer | null;
   header: Buffer | null;
   authorization: Buffer | null;
+  blob_key: Buffer | null;
   is_fixed: number;
+  is_archived: number;
   commitment: Buffer | null;
   certificate: Buffer | null;
   lookup: Buffer | null;
@@ -103,7 +111,9 @@ const toBlob = (row: Row): QueuedBlob => ({
   digest: row.digest,
   header: row.header,
   authorization: row.authorization,
+  key: row.blob_key,
   isFixed: row.is_fixed === 1,
+  isArchived: row.is_archived === 1,
   commitment: row.commitment,
   certificate: row.certificate,
   lookup: row.lookup,
@@ -111,27 +121,27 @@ const toBlob = (row: Row): QueuedBlob => ({
 });
 
 export class BlobQueue {
+  /** Blobs that are, or are to be, in the storage lane. */
+  readonly archive: ArchiveIndex;
   readonly #db: Database;
-  readonly #dir: string;
+  readonly #files: PayloadFiles;
   readonly #pendingMax: number;
   /** Payloads on their way to the disk. */
   #arriving = 0;
-  /** Who waits for news of a blob. */
-  readonly #watchers = new Map<string, Set<() => void>>();
+  readonly #watchers = new Watchers();
 
-  private constructor(db: Database, dir: string, pendingMax: number) {
+  private constructor(db: Database, files: PayloadFiles, pendingMax: number) {
+    this.archive = new ArchiveIndex(db);
     this.#db = db;
-    this.#dir = dir;
+    this.#files = files;
     this.#pendingMax = pendingMax;
   }
 
   /** Opens the queue; payloads that a kill left without an entry are removed. */
   static async open(db: Database, dir: string, pendingMax: number): Promise<BlobQueue> {
-    await mkdir(dir, { recursive: true });
-    const queue = new BlobQueue(db, dir, pendingMax);
-    for (const name of await readdir(dir))
-      if (!queue.get(name.replace(/\.bin$/, ''))) await rm(join(dir, name), { force: true });
-    return queue;
+    const isKnown = db.prepare<[string]>('SELECT 1 FROM blob WHERE id = ?');
+    const files = await PayloadFiles.open(dir, (id) => isKnown.get(id) !== undefined);
+    return new BlobQueue(db, files, pendingMax);
   }
 
   /**
@@ -141,7 +151,7 @@ export class BlobQueue {
   async accept(
     id: string,
     payload: Uint8Array,
-    at: { unixMs: number },
+    { unixMs, isArchived = false }: { unixMs: number; isArchived?: boolean | undefined },
     signed?: SignedHeader,
   ): Promise<void> {
     if (this.pending + this.#arriving >= this.#pendingMax)
@@ -153,18 +163,17 @@ export class BlobQueue {
       });
     this.#arriving++;
     try {
-      const digest = await sha256(payload);
-      await this.#write(id, payload);
+      const digest = await this.#files.write(id, payload);
       this.#db
         .prepare(
-          "INSERT INTO blob (id, state, length, digest, accepted_at, header, authorization, blob_key, commitment, is_fixed) VALUES (?, 'PROCESSING', ?, ?, ?, ?, ?, ?, ?, ?)",
+          "INSERT INTO blob (id, state, length, digest, accepted_at, header, authorization, blob_key, commitment, is_fixed, is_archived) VALUES (?, 'PROCESSING', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .run(
-          ...[id, payload.length, digest, at.unixMs],
+          ...[id, payload.length, digest, unixMs],
           ...[signed?.header, signed?.authorization, signed?.key, signed?.commitment].map(
             (value) => value ?? null,
           ),
-          signed ? 1 : 0,
+          ...[signed, isArchived].map((is) => (is ? 1 : 0)),
         );
     } finally {
       this.#arriving--;
@@ -186,32 +195,9 @@ export class BlobQueue {
     return row && toBlob(row);
   }
 
-  /** Resolves at the next change of a blob, or when the signal aborts. Throws `DISPERSER_BUSY` beyond `WATCHERS_MAX`. */
+  /** Resolves at the next change of a blob, or when the signal aborts. Throws `DISPERSER_BUSY` when too many are watched. */
   changed(id: string, signal: AbortSignal): Promise<void> {
-    if (this.#watchers.size >= WATCHERS_MAX && !this.#watchers.has(id))
-      throw new CodedError({
-        code: 'DISPERSER_BUSY',
-        kind: 'exhausted',
-        message: `${WATCHERS_MAX} blobs are being watched already`,
-        hint: 'ask for the status instead',
-      });
-    const watchers = this.#watchers.get(id) ?? new Set();
-    this.#watchers.set(id, watchers);
-    return new Promise((resolve) => {
-      const done = (): void => {
-        watchers.delete(done);
-        if (watchers.size === 0) this.#watchers.delete(id);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      watchers.add(done);
-      signal.addEventListener('abort', done, { once: true });
-      if (signal.aborted) done();
-    });
-  }
-
-  #notify(id: string): void {
-    for (const done of [...(this.#watchers.get(id) ?? [])]) done();
+    return this.#watchers.changed(id, signal);
   }
 
   /** Newest blob with this commitment. */
@@ -274,35 +260,50 @@ export class BlobQueue {
       .all(id);
   }
 
-  /** The chain took this attempt, in `block` or before. */
-  confirm(id: string, attempt: Attempt, block: number): void {
+  /** The chain took this attempt, whose header has this key, in `block` or before. */
+  confirm(id: string, attempt: Attempt, at: { key: Uint8Array; block: number }): void {
     this.#db
       .prepare(
-        "UPDATE blob SET state = 'CONFIRMED', header = ?, certificate = ?, lookup = ?, block = ? WHERE id = ?",
+        "UPDATE blob SET state = 'CONFIRMED', header = ?, blob_key = ?, certificate = ?, lookup = ?, block = ? WHERE id = ?",
       )
-      .run(attempt.header, attempt.certificate, attempt.lookup, block, id);
-    this.#notify(id);
+      .run(attempt.header, at.key, attempt.certificate, attempt.lookup, at.block, id);
+    this.#watchers.notify(id);
+  }
+
+  /** No block can take the confirmation back: notes the blob for the archive where that was asked for. */
+  finalize({ id, key, header, isArchived }: QueuedBlob): void {
+    this.#db.transaction(() => {
+      this.#db.prepare("UPDATE blob SET state = 'FINALIZED', reason = '' WHERE id = ?").run(id);
+      if (isArchived && key && header) this.archive.add(key, header);
+    })();
+    this.#watchers.notify(id);
+  }
+
+  /** The copy of a blob in the storage lane has this root now: who watches it is told. */
+  archived(key: Uint8Array, root: string): void {
+    this.archive.setRoot(key, root);
+    const blob = this.byKey(key);
+    if (blob) this.#watchers.notify(blob.id);
+  }
+
+  /** Blobs that will be, or are to be, copied to the storage lane and are not there. */
+  get unarchived(): number {
+    const row = this.#db
+      .prepare<[], { count: number }>(
+        "SELECT count(*) AS count FROM blob WHERE is_archived = 1 AND state IN ('PROCESSING', 'CONFIRMED')",
+      )
+      .get();
+    return row!.count + this.archive.waitingCount;
   }
 
   setState(id: string, state: BlobState, reason = ''): void {
     this.#db.prepare('UPDATE blob SET state = ?, reason = ? WHERE id = ?').run(state, reason, id);
-    this.#notify(id);
+    this.#watchers.notify(id);
   }
 
   /** Bytes of a blob. Throws `DISPERSER_PAYLOAD_GONE` (corrupt) when the file is not what was accepted. */
-  async payload(blob: QueuedBlob): Promise<Uint8Array> {
-    const bytes = await readFile(this.#path(blob.id)).catch(() => undefined);
-    if (
-      bytes?.length === blob.length &&
-      blob.digest &&
-      equalBytes(await sha256(bytes), blob.digest)
-    )
-      return bytes;
-    throw new CodedError({
-      code: 'DISPERSER_PAYLOAD_GONE',
-      kind: 'corrupt',
-      message: `the payload of ${blob.id} is not on disk any more`,
-    });
+  payload(blob: QueuedBlob): Promise<Uint8Array> {
+    return this.#files.read(blob.id, blob);
   }
 
   /** Forgets blobs that ended before a time. */
@@ -314,39 +315,7 @@ export class BlobQueue {
       .all(acceptedBeforeMs, limit);
     for (const { id } of ended) {
       this.#db.prepare('DELETE FROM blob WHERE id = ?').run(id);
-      await rm(this.#path(id), { force: true });
+      await this.#files.remove(id);
     }
   }
-
-  async #write(id: string, payload: Uint8Array): Promise<void> {
-    const path = this.#path(id);
-    try {
-      const file = await open(`${path}.new`, 'w');
-      try {
-        await file.writeFile(payload);
-        await file.datasync();
-      } finally {
-        await file.close();
-      }
-      await rename(`${path}.new`, path);
-      const folder = await open(this.#dir, 'r');
-      try {
-        await folder.sync();
-      } finally {
-        await folder.close();
-      }
-    } catch (error) {
-      await rm(`${path}.new`, { force: true });
-      throw storeError(error, this.#dir);
-    }
-  }
-
-  #path(id: string): string {
-    return join(this.#dir, `${id}.bin`);
-  }
-}
-
-/** Off this thread. */
-async function sha256(bytes: Uint8Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
 }

@@ -35,17 +35,9 @@ export const rollupSettings = {
     .union([z.enum(['none', 'commitment']), addressSchema])
     .default('none')
     .describe('who signs messages in pieces: none, commitment, or the address of the batch poster'),
-  archiveIndexerUrl: z
-    .string()
-    .url()
+  rollupVerifierAddress: addressSchema
     .optional()
-    .describe('indexer of the storage network that blobs of rollups are archived to; off without'),
-  archiveKeyFile: z
-    .string()
-    .optional()
-    .describe(
-      'file with the key that pays for the archive; by default the one that pays for blobs',
-    ),
+    .describe("the rollup's RollupVerifier, asked for verdicts; DAEntrance by default"),
   rollupReadOnly: z.boolean().default(false).describe('serve what is stored, store nothing'),
   rollupInputBytesMax: z
     .number()

@@ -3,24 +3,21 @@
  * checks everything each time: the certificate's form, the contract's verdict on it, every row against the commitment.
  */
 import { CodedError, isCodedError } from '@cairn/base';
-import type { DaReader } from '@cairn/chain/da';
 import { FRAME_HEADER_BYTES, proveRange, RANGE_BYTES_MAX } from '@cairn/erasure';
 import {
-  type Domain,
   decodeRollupCertificate,
   encodeRollupCertificate,
   type RollupCertificate,
-  rollupLookup,
 } from '@cairn/quorum';
-import type { BlobSource } from './blob-source.ts';
+import type { BlobSource } from '../reading/blob-source.ts';
 import { DROP, dropError, tooLarge } from './errors.ts';
 import type { Packer } from './packer.ts';
+import { VERDICT, type Verdicts } from './verdicts.ts';
 
 export type InputsDeps = {
   packer: Packer;
   source: BlobSource;
-  reader: DaReader;
-  entrance: Domain;
+  verdicts: Verdicts;
 };
 export type InputsOptions = {
   inputBytesMax: number;
@@ -30,10 +27,6 @@ export type InputsOptions = {
   recencyWindowBlocks: number;
   isReadOnly: boolean;
 };
-
-/** Verdicts of `checkCertificate`. */
-const CONFIRMED = 1;
-const UNDECIDED = 2;
 
 export class Inputs {
   readonly options: InputsOptions;
@@ -88,10 +81,9 @@ export class Inputs {
     const last = referenceBlock + this.options.recencyWindowBlocks;
     if (includedAt !== undefined && includedAt > last)
       throw dropError(DROP.tooOld, `included at block ${includedAt}, good until ${last}`);
-    const { reader, entrance } = this.#deps;
-    const verdict = await reader.checkCertificate(rollupLookup(entrance, certificate));
-    if (verdict === CONFIRMED) return certificate;
-    if (verdict === UNDECIDED)
+    const verdict = await this.#deps.verdicts(bytes, certificate);
+    if (verdict === VERDICT.confirmed) return certificate;
+    if (verdict === VERDICT.undecided)
       throw new CodedError({
         code: 'ROLLUP_UNDECIDED',
         kind: 'not_ready',

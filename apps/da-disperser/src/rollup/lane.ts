@@ -22,6 +22,8 @@ export type QueueLaneDeps = {
 export type QueueLaneOptions = {
   /** Blocks on top of the one that confirmed a blob before its certificate is given out. */
   confirmationBlocks: number;
+  /** Blobs are copied to the storage lane: noted before they are dispersed, so no certificate is without. */
+  isArchived: boolean;
 };
 
 const POLL_MS = 25;
@@ -39,7 +41,8 @@ export class QueueLane implements BlobLane {
     const { queue, pipeline, random, clock } = this.#deps;
     const digest = createHash('sha256').update(payload).digest('hex');
     const id = `${digest}-${Buffer.from(random.bytes(16)).toString('hex')}`;
-    await queue.accept(id, payload, { unixMs: clock.now() });
+    const { isArchived } = this.#options;
+    await queue.accept(id, payload, { unixMs: clock.now(), isArchived });
     pipeline.start(id);
     for (;;) {
       const lookup = await this.#lookupOf(queue.get(id));

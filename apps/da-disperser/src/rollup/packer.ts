@@ -48,6 +48,11 @@ export class Packer {
     this.#options = options;
   }
 
+  /** Inputs that no blob has taken yet. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /**
    * Resolves when the input is certified. Rejects with what dispersing said, with the signal's reason, or with `ROLLUP_BUSY`
    * (exhausted). `isAlone` keeps other inputs out of its blob.

@@ -1,30 +1,19 @@
 // Composition root of the servers for rollups: what they share, then each server that has a port. No logic.
 import { join } from 'node:path';
 import { systemClock as clock, errorMessage, type Logger, Loop, systemRandom } from '@cairn/base';
-import type { DaReader } from '@cairn/chain/da';
-import { readKeyFile } from '@cairn/config';
-import type { Kernels } from '@cairn/kernels';
-import type { TaskPool } from '@cairn/kernels/node';
+import type { TransactionSender } from '@cairn/chain';
+import { createRollupVerifier, type DaReader } from '@cairn/chain/da';
 import type { Domain } from '@cairn/quorum';
 import type { HttpServer } from '@cairn/rpc/node';
-import { createHttpTransport } from '@cairn/rpc/node';
-import { createStorageClient, type StorageClient } from '@cairn/sdk';
-import type { MemberPool } from '@cairn/sdk/da';
 import { openDatabase } from '@cairn/store';
 import type { DisperserConfig } from '../config.ts';
+import type { DisperserMetrics } from '../metrics.ts';
 import type { Pipeline } from '../pipeline/pipeline.ts';
 import type { BlobQueue } from '../queue/blob-queue.ts';
-import { ALIAS_MIGRATION, AliasStore } from './alias-store.ts';
-import {
-  ARCHIVE_MIGRATION,
-  ArchiveIndex,
-  Archiver,
-  archivedPayloads,
-  archivingLane,
-} from './archive.ts';
-import { BlobSource, type PayloadSource } from './blob-source.ts';
+import type { BlobSource } from '../reading/blob-source.ts';
 import { Inputs } from './inputs.ts';
 import { QueueLane } from './lane.ts';
+import { NAME_MIGRATIONS, NameStore } from './name-store.ts';
 import { ChunkedReceiver } from './nitro/chunked.ts';
 import { readJwtSecret } from './nitro/jwt.ts';
 import { createNitroServer } from './nitro/server.ts';
@@ -32,15 +21,19 @@ import { signatureCheck } from './nitro/signatures.ts';
 import { createOpServer } from './op/server.ts';
 import { OpStore } from './op/store.ts';
 import { Packer } from './packer.ts';
+import { Refuser } from './refuser.ts';
+import { verdictsOf } from './verdicts.ts';
 
 export type RollupDeps = {
   queue: BlobQueue;
   pipeline: Pipeline;
   reader: DaReader;
-  members: MemberPool;
-  kernels: Kernels;
-  threads: TaskPool;
+  sender: TransactionSender;
+  source: BlobSource;
   entrance: Domain;
+  /** Blobs are copied to the storage lane. */
+  archives: boolean;
+  metrics: DisperserMetrics;
   log: Logger;
 };
 export type RollupServers = AsyncDisposable & {
@@ -54,17 +47,15 @@ const SHARED_INPUT_BYTES_MAX = 256 * 1024;
 const SHARED_BLOB_BYTES_MAX = 2 * 1024 * 1024 - 5;
 const WAITING_MAX = 1024;
 const LINGER_MS = 5;
-const CACHE_BYTES_MAX = 64 * 1024 * 1024;
-const READ_TIMEOUT_MS = 60_000;
-const ARCHIVE_INTERVAL_MS = 2000;
-const MIGRATIONS = [ALIAS_MIGRATION, ARCHIVE_MIGRATION];
+const PRUNE_INTERVAL_MS = 60_000;
+const PRUNE_MAX = 10_000;
 const VERSION = '0.1.0';
 
 export async function startRollupServers(
   deps: RollupDeps,
   config: DisperserConfig,
 ): Promise<RollupServers> {
-  const { queue, reader, entrance, log } = deps;
+  const { queue, reader, source, entrance, archives, metrics, log } = deps;
   await using stack = new AsyncDisposableStack();
   const start = async (server: HttpServer): Promise<string> => {
     await server.start();
@@ -74,17 +65,25 @@ export async function startRollupServers(
   let opUrl: string | undefined;
   let nitroUrl: string | undefined;
   if (config.opPort !== undefined || config.nitroPort !== undefined) {
-    const db = stack.adopt(openDatabase(join(config.dataDir, 'rollup.db'), MIGRATIONS), (it) => {
-      it.close();
-    });
-    const aliases = new AliasStore(db);
-    const index = new ArchiveIndex(db);
-    const storage = config.archiveIndexerUrl === undefined ? undefined : openStorage(deps, config);
-    const queueLane = new QueueLane(
-      { ...deps, random: systemRandom, clock },
-      { confirmationBlocks: config.rollupConfirmationBlocks },
+    const db = stack.adopt(
+      openDatabase(join(config.dataDir, 'rollup.db'), NAME_MIGRATIONS),
+      (it) => {
+        it.close();
+      },
     );
-    const lane = storage ? archivingLane(queueLane, { index, entrance }) : queueLane;
+    queue.archive.adopt(db);
+    const names = new NameStore(db);
+    const pruning = new Loop(async () => names.prune(clock.now() / 1000, PRUNE_MAX), {
+      name: 'names',
+      intervalMs: PRUNE_INTERVAL_MS,
+      onError: (error) => log.warn({ error: errorMessage(error) }, 'names were not pruned'),
+    });
+    pruning.start();
+    stack.defer(() => pruning.stop());
+    const lane = new QueueLane(
+      { ...deps, random: systemRandom, clock },
+      { confirmationBlocks: config.rollupConfirmationBlocks, isArchived: archives },
+    );
     const packer = new Packer(
       { lane, clock },
       {
@@ -95,26 +94,12 @@ export async function startRollupServers(
         lingerMs: LINGER_MS,
       },
     );
-    const source = new BlobSource(
-      {
-        ...deps,
-        fallbacks: [keptPayloads(queue), ...(storage ? [archivedPayloads(index, storage)] : [])],
-      },
-      { cacheBytesMax: CACHE_BYTES_MAX, timeoutMs: READ_TIMEOUT_MS },
-    );
-    if (storage) {
-      const archiver = new Archiver({ index, source, storage, log });
-      const loop = new Loop((signal) => archiver.step(signal), {
-        name: 'archiver',
-        intervalMs: ARCHIVE_INTERVAL_MS,
-        onError: (error) =>
-          log.warn({ error: errorMessage(error) }, 'archiving failed, trying again'),
-      });
-      loop.start();
-      stack.defer(() => loop.stop());
-    }
+    const verifier = config.rollupVerifierAddress
+      ? createRollupVerifier({ rpcUrl: config.chainRpcUrl, address: config.rollupVerifierAddress })
+      : undefined;
+    metrics.watchRollups({ waitingInputs: () => packer.waiting });
     const inputs = new Inputs(
-      { packer, source, reader, entrance },
+      { packer, source, verdicts: verdictsOf(reader, entrance, verifier) },
       {
         inputBytesMax: config.rollupInputBytesMax,
         putTimeoutMs: config.rollupPutTimeoutMs,
@@ -123,13 +108,19 @@ export async function startRollupServers(
       },
     );
     if (config.opPort !== undefined) {
-      const store = new OpStore({ inputs, aliases, reader }, { format: config.opFormat });
+      // Payloads are kept for a while too, so a name is good until both are gone.
+      const keepSeconds = archives ? undefined : config.keepMinutes * 60;
+      const store = new OpStore(
+        { inputs, names, reader },
+        { format: config.opFormat, keepSeconds },
+      );
       opUrl = await start(
         createOpServer(
           {
             store,
             log: log.child({ component: 'op' }),
-            config: () => describeService(deps, config, storage ? index : undefined),
+            config: () => describeService(deps, config),
+            onRequest: metrics.onOp,
           },
           { host: config.host, port: config.opPort, inputBytesMax: config.rollupInputBytesMax },
         ),
@@ -141,16 +132,25 @@ export async function startRollupServers(
       const chunked = takesPieces
         ? new ChunkedReceiver({ clock, random: systemRandom, verify }, { totalBytesMax })
         : undefined;
+      const jwtSecret = config.nitroJwtFile ? readJwtSecret(config.nitroJwtFile) : undefined;
+      // Paid for callers that showed a token, by a server that may spend.
+      const mayRefuse = jwtSecret !== undefined && !config.rollupReadOnly;
+      const refuser =
+        verifier && mayRefuse
+          ? new Refuser({ ...deps, verifier: verifier.address, clock })
+          : undefined;
       nitroUrl = await start(
         createNitroServer(
           {
             ...{ inputs, chunked, clock, log: log.child({ component: 'nitro' }) },
-            config: () => describeService(deps, config, storage ? index : undefined),
-            keptUntil: storage ? () => Promise.resolve(undefined) : () => keptUntil(reader),
+            config: () => describeService(deps, config),
+            onCall: metrics.onNitro,
+            refuse: refuser && ((certificate, signal) => refuser.refuse(certificate, signal)),
+            keptUntil: archives ? () => Promise.resolve(undefined) : () => keptUntil(reader),
           },
           {
             ...{ host: config.host, port: config.nitroPort, bodyBytesMax: config.nitroBodyBytes },
-            jwtSecret: config.nitroJwtFile ? readJwtSecret(config.nitroJwtFile) : undefined,
+            jwtSecret,
           },
         ),
       );
@@ -162,27 +162,6 @@ export async function startRollupServers(
   return { opUrl, nitroUrl, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** The storage network, opened when first needed and again after a failure. */
-function openStorage(
-  { kernels }: RollupDeps,
-  config: DisperserConfig,
-): () => Promise<StorageClient> {
-  let opened: Promise<StorageClient> | undefined;
-  return () => {
-    opened ??= createStorageClient({
-      rpcUrl: config.chainRpcUrl,
-      privateKey: readKeyFile(config.archiveKeyFile ?? config.keyFile),
-      indexerUrl: config.archiveIndexerUrl,
-      kernels,
-      transport: createHttpTransport(),
-    });
-    opened.catch(() => {
-      opened = undefined;
-    });
-    return opened;
-  };
-}
-
 /** Unix seconds until which members answer for a blob that is confirmed now, with what its rounding may take off. */
 async function keptUntil(reader: DaReader): Promise<number> {
   const [head, { retentionSeconds, slackSeconds }] = await Promise.all([
@@ -192,22 +171,10 @@ async function keptUntil(reader: DaReader): Promise<number> {
   return head.timestamp + retentionSeconds - slackSeconds;
 }
 
-/** Payloads of the disperser's own queue. */
-function keptPayloads(queue: BlobQueue): PayloadSource {
-  return {
-    name: 'queue',
-    async find(header) {
-      const blob = queue.byCommitment(Buffer.from(header.commitment.slice(2), 'hex'));
-      return blob && queue.payload(blob);
-    },
-  };
-}
-
 /** What `/config` says, in the words of EigenDA's proxy. */
 function describeService(
-  { entrance, reader }: RollupDeps,
+  { entrance, reader, queue, archives }: RollupDeps,
   config: DisperserConfig,
-  archive: ArchiveIndex | undefined,
 ): unknown {
   return {
     version: VERSION,
@@ -221,6 +188,6 @@ function describeService(
       ...(config.nitroPort === undefined ? [] : ['arb']),
     ],
     read_only_mode: config.rollupReadOnly,
-    archive: archive ? { waiting: archive.waitingCount } : null,
+    archive: archives ? { waiting: queue.unarchived } : null,
   };
 }

@@ -5,8 +5,8 @@ import { decodeHeader, encodeHeader } from '@cairn/quorum';
 import type { GrpcContext, GrpcService } from '@cairn/rpc/grpc';
 import { z } from 'zod';
 import type { Preparer } from '../pipeline/preparer.ts';
-import type { Retriever } from '../pipeline/retriever.ts';
 import type { BlobQueue, BlobState, QueuedBlob } from '../queue/blob-queue.ts';
+import type { Retriever } from '../reading/retriever.ts';
 
 export type OwnServiceDeps = {
   queue: BlobQueue;
@@ -18,6 +18,8 @@ export type OwnServiceDeps = {
     payloadBytesMax: number;
     /** Whether blobs that come through 0G's API are paid for. */
     pays: boolean;
+    /** Whether there is a storage network that blobs can be copied to. */
+    archives: boolean;
     version: string;
   };
 };
@@ -60,12 +62,14 @@ function parse<T>(schema: z.ZodType<T>, value: unknown): T {
 
 export function ownService(deps: OwnServiceDeps): GrpcService {
   const { queue, preparer, retriever, reader, info } = deps;
+  // A blob that its account signed has its key as id; others are known by the header they were dispersed under last.
+  const known = (blobKey: Uint8Array): QueuedBlob | undefined =>
+    queue.get(bytesToHash32(blobKey)) ?? queue.byKey(blobKey);
   const find = (request: unknown): QueuedBlob => {
     const { blobKey } = parse(keyRequest, request);
-    const key = bytesToHash32(blobKey);
-    // A blob that its account signed has its key as id; others are known by the header they were dispersed under last.
-    const blob = queue.get(key) ?? queue.byKey(blobKey);
+    const blob = known(blobKey);
     if (blob) return blob;
+    const key = bytesToHash32(blobKey);
     throw new CodedError({
       code: 'DISPERSER_BLOB_UNKNOWN',
       kind: 'not_found',
@@ -74,6 +78,12 @@ export function ownService(deps: OwnServiceDeps): GrpcService {
       details: { blobKey: key },
     });
   };
+  const rootOf = ({ key }: QueuedBlob): string | undefined =>
+    key ? queue.archive.get(key)?.root : undefined;
+  const reply = (blob: QueuedBlob): unknown => ({
+    ...statusOf(blob),
+    ...archiveRoot(rootOf(blob)),
+  });
   return {
     name: 'cairn.da.v1.Disperser',
     methods: {
@@ -88,18 +98,19 @@ export function ownService(deps: OwnServiceDeps): GrpcService {
             message: `a blob has at most ${info.payloadBytesMax} bytes`,
             details: { length: open.length, max: info.payloadBytesMax },
           });
-        if (open.archive)
+        if (open.archive && !info.archives)
           throw new CodedError({
             code: 'DISPERSER_NO_ARCHIVE',
             kind: 'invalid',
-            message: 'this disperser does not copy blobs of this API to the storage lane',
-            hint: 'store the data with cairn put beside it',
+            message: 'this disperser has no storage network to copy blobs to',
+            hint: 'use one that archives, or store the data with cairn put beside it',
           });
         const { header, key } = await preparer.prepare(
           {
             account: parseAddress(bytesToHex(open.account)),
             length: open.length,
             maxFeeWei: open.maxFee.length === 0 ? undefined : BigInt(bytesToHex(open.maxFee)),
+            isArchived: open.archive,
           },
           (async function* () {
             for (let next = await iterator.next(); !next.done; next = await iterator.next())
@@ -114,7 +125,12 @@ export function ownService(deps: OwnServiceDeps): GrpcService {
         return reply(await preparer.disperse(bytesToHash32(blobKey), authorization));
       },
       async GetStatus(request: unknown) {
-        return reply(find(request));
+        const { blobKey } = parse(keyRequest, request);
+        const archived = known(blobKey) ? undefined : queue.archive.get(blobKey);
+        // The queue forgets what ended; what was noted for the archive had become final.
+        return archived
+          ? { state: 'BLOB_STATE_FINALIZED', reason: '', ...archiveRoot(archived.root) }
+          : reply(find(request));
       },
       async *WatchStatus(request: unknown, { signal }: GrpcContext) {
         const { id } = find(request);
@@ -126,9 +142,12 @@ export function ownService(deps: OwnServiceDeps): GrpcService {
           try {
             const blob = queue.get(id);
             if (!blob) return;
-            if (blob.state !== last) yield reply(blob);
-            last = blob.state;
-            if (ENDED.has(blob.state)) return;
+            const root = rootOf(blob);
+            const now = `${blob.state} ${root}`;
+            if (now !== last) yield reply(blob);
+            last = now;
+            const awaitsRoot = blob.state === 'FINALIZED' && blob.isArchived && !root;
+            if (ENDED.has(blob.state) && !awaitsRoot) return;
             await change;
           } finally {
             listening.abort();
@@ -159,6 +178,7 @@ export function ownService(deps: OwnServiceDeps): GrpcService {
           disperser: hexToBytes(info.disperser),
           payloadBytesMax: info.payloadBytesMax,
           pays: info.pays,
+          archives: info.archives,
           version: info.version,
         };
       },
@@ -166,7 +186,10 @@ export function ownService(deps: OwnServiceDeps): GrpcService {
   };
 }
 
-function reply(blob: QueuedBlob): unknown {
+const archiveRoot = (root: string | undefined): { archiveRoot?: Uint8Array } =>
+  root === undefined ? {} : { archiveRoot: hexToBytes(root) };
+
+function statusOf(blob: QueuedBlob): object {
   return {
     state: `BLOB_STATE_${blob.state}`,
     reason: blob.reason,

@@ -5,8 +5,8 @@ import { decodeHeader } from '@cairn/quorum';
 import { type GrpcService, GrpcStatusError } from '@cairn/rpc/grpc';
 import { z } from 'zod';
 import type { Pipeline } from '../pipeline/pipeline.ts';
-import type { Retriever } from '../pipeline/retriever.ts';
 import type { BlobQueue, BlobState, QueuedBlob } from '../queue/blob-queue.ts';
+import type { Retriever } from '../reading/retriever.ts';
 
 export type ZeroGServiceDeps = {
   queue: BlobQueue;

@@ -76,6 +76,7 @@ export function disperserProcess(
       ...['--key-file', spec.keyFile],
       ...['--grpc-port', String(spec.grpcPort)],
       ...['--op-port', String(spec.opPort), '--nitro-port', String(spec.nitroPort)],
+      ...['--rollup-verifier-address', place.deployment.contracts.nitroValidator ?? ''],
       ...['--archive-indexer-url', spec.indexerUrl, '--archive-key-file', spec.archiveKeyFile],
       ...['--poll-ms', '250'],
     ],

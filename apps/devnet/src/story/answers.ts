@@ -1,5 +1,5 @@
 // Tells of each answer that the chain accepted, as long as the network is up.
-import type { Hex } from '@cairn/base';
+import type { Clock, Hex } from '@cairn/base';
 import { poraMineAbi } from '@cairn/chain';
 import type { DevnetFile } from '@cairn/protocol';
 import { createPublicClient, formatEther, http, parseAbiItem } from 'viem';
@@ -12,14 +12,18 @@ const DISTRIBUTED = parseAbiItem(
 );
 
 /** Runs until the process ends; a chain that is away for a moment is asked again. */
-export async function tellAnswers(network: DevnetFile, say: (text: string) => void): Promise<void> {
+export async function tellAnswers(
+  network: DevnetFile,
+  say: (text: string) => void,
+  clock: Clock,
+): Promise<void> {
   const { mine, reward } = network.contracts;
   if (!mine) return;
   const client = createPublicClient({ transport: http(network.rpcUrl), cacheTime: 0 });
   let next = 0n;
   let count = 0;
   for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS).unref());
+    await clock.sleep(POLL_MS);
     try {
       const head = await client.getBlockNumber();
       if (next === 0n) next = head > 60n ? head - 60n : 0n;

@@ -1,8 +1,7 @@
 // The two HTTP servers of a node: the public one and the operator's, or one for both when their ports are equal.
-import type { ServerResponse } from 'node:http';
 import type { Logger } from '@cairn/base';
 import type { RpcMethod } from '@cairn/rpc';
-import { type HttpRoute, HttpServer } from '@cairn/rpc/node';
+import { type HttpRoute, HttpServer, metricsRoute } from '@cairn/rpc/node';
 import type { NodeConfig } from '../config.ts';
 import type { NodeMetrics } from '../metrics.ts';
 
@@ -22,14 +21,7 @@ const ADMIN_BODY_BYTES_MAX = 1024 * 1024;
 export function createServers(deps: ServersDeps, config: NodeConfig): Servers {
   const { log, metrics, methods, adminMethods, routes } = deps;
   const isShared = config.adminPort !== 0 && config.adminPort === config.rpcPort;
-  const metricsRoute: HttpRoute = {
-    methods: ['GET'],
-    pattern: /^\/metrics$/,
-    handle: async (_: unknown, response: ServerResponse) => {
-      const text = await metrics.metrics.text();
-      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text);
-    },
-  };
+  const metricsPage = metricsRoute(metrics.metrics);
   const onCall = (method: string, outcome: 'ok' | 'error', seconds: number): void =>
     metrics.rpcSeconds.observe({ method, outcome }, seconds);
   const server = new HttpServer(
@@ -39,7 +31,7 @@ export function createServers(deps: ServersDeps, config: NodeConfig): Servers {
       port: config.rpcPort,
       maxBodyBytes: BODY_BYTES_MAX,
       methods: isShared ? { ...methods, ...adminMethods } : methods,
-      routes: [...routes, ...(isShared ? [metricsRoute] : [])],
+      routes: [...routes, ...(isShared ? [metricsPage] : [])],
     },
   );
   if (isShared) return { server, adminServer: server, isShared };
@@ -50,7 +42,7 @@ export function createServers(deps: ServersDeps, config: NodeConfig): Servers {
       port: config.adminPort,
       maxBodyBytes: ADMIN_BODY_BYTES_MAX,
       methods: adminMethods,
-      routes: [metricsRoute],
+      routes: [metricsPage],
     },
   );
   return { server, adminServer, isShared };

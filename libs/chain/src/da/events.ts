@@ -63,16 +63,25 @@ export function decodeDaEvents(logs: readonly RawLog[], contracts: DaContracts):
           position: challenge.position,
           openedBlock: positionFromBigint(challenge.openedBlock),
           deadline: positionFromBigint(challenge.deadline),
+          bondWei: challenge.bond,
           raw: challenge,
           block,
         });
         break;
       }
       case 'Answered':
+        out.push({
+          kind: 'answered',
+          id: parseHash32(log.args.id),
+          paidWei: log.args.paid,
+          block,
+        });
+        break;
       case 'Failed':
         out.push({
-          kind: log.eventName === 'Answered' ? 'answered' : 'failed',
+          kind: 'failed',
           id: parseHash32(log.args.id),
+          slashedWei: log.args.slashed,
           block,
         });
         break;

@@ -95,10 +95,14 @@ export type DaChallengeOpened = {
   position: number;
   openedBlock: number;
   deadline: number;
+  bondWei: bigint;
   raw: unknown;
   block: number;
 };
-export type DaChallengeClosed = { kind: 'answered' | 'failed'; id: Hash32; block: number };
+/** Its end: what the member was paid out of the bond, or what it lost. */
+export type DaChallengeClosed =
+  | { kind: 'answered'; id: Hash32; paidWei: bigint; block: number }
+  | { kind: 'failed'; id: Hash32; slashedWei: bigint; block: number };
 export type DaEvent =
   | DaBatchConfirmed
   | DaBlobCharged

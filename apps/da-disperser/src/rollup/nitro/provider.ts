@@ -27,6 +27,8 @@ export type ProviderDeps = {
   chunked: ChunkedReceiver | undefined;
   /** Until when (unix seconds) what is stored now can be read for sure; undefined for as long as anybody asks. */
   keptUntil: () => Promise<number | undefined>;
+  /** Has a certificate from far ahead refused for good; true when it was. Absent where nobody pays for that. */
+  refuse?: ((certificate: Uint8Array, signal: AbortSignal) => Promise<boolean>) | undefined;
   config: () => unknown;
 };
 export type ProviderOptions = {
@@ -71,8 +73,19 @@ export function nitroMethods(
       throw storeError(error);
     }
   };
+  /** The payload; a certificate whose verdict somebody put off is not waited for. */
+  const read = async (certificate: Uint8Array, signal: AbortSignal): Promise<Uint8Array> => {
+    try {
+      return await inputs.get(certificate);
+    } catch (error) {
+      const isOpen = isCodedError(error, 'ROLLUP_UNDECIDED');
+      if (!isOpen || !(await deps.refuse?.(certificate, signal))) throw error;
+      return inputs.get(certificate);
+    }
+  };
   const recover = async (
     params: readonly unknown[],
+    { signal }: { signal: AbortSignal },
   ): Promise<{ certificate: Uint8Array; payload: Uint8Array }> => {
     uint64Param(params[0], 'batchNum');
     hashParam(params[1], 'batchBlockHash');
@@ -83,7 +96,7 @@ export function nitroMethods(
     try {
       if (certificate[0] !== CERTIFICATE_FLAG)
         throw dropError(DROP.malformed, 'not a DA certificate');
-      return { certificate, payload: await inputs.get(certificate) };
+      return { certificate, payload: await read(certificate, signal) };
     } catch (error) {
       throw readError(error);
     }
@@ -105,14 +118,14 @@ export function nitroMethods(
     daprovider_getMaxMessageSize: () => ({ maxSize }),
     daprovider_store: ([message, timeout], { signal }) =>
       store(bytesParam(message, 'message'), uint64Param(timeout, 'timeout'), signal),
-    daprovider_recoverPayload: async (params) => ({
-      Payload: base64((await recover(params)).payload),
+    daprovider_recoverPayload: async (params, context) => ({
+      Payload: base64((await recover(params, context)).payload),
     }),
-    daprovider_collectPreimages: async (params) => ({
-      Preimages: preimages(await recover(params)),
+    daprovider_collectPreimages: async (params, context) => ({
+      Preimages: preimages(await recover(params, context)),
     }),
-    daprovider_recoverPayloadAndPreimages: async (params) => {
-      const found = await recover(params);
+    daprovider_recoverPayloadAndPreimages: async (params, context) => {
+      const found = await recover(params, context);
       return { Payload: base64(found.payload), Preimages: preimages(found) };
     },
     daprovider_generateReadPreimageProof: async (params) => {

@@ -1,10 +1,15 @@
-/* Nitro's DA provider over HTTP: JSON-RPC with geth's tokens when a secret is set. */
+/* Nitro's DA provider: JSON-RPC over HTTP and WebSocket, with geth's tokens (in the upgrade, for WebSocket) when a secret is set. */
 import type { Clock, Logger } from '@cairn/base';
 import { HttpServer } from '@cairn/rpc/node';
 import { isAuthorized } from './jwt.ts';
 import { nitroMethods, type ProviderDeps } from './provider.ts';
 
-export type NitroServerDeps = ProviderDeps & { log: Logger; clock: Clock };
+export type NitroServerDeps = ProviderDeps & {
+  log: Logger;
+  clock: Clock;
+  /** Called after each method. */
+  onCall?: ((method: string, outcome: 'ok' | 'error', seconds: number) => void) | undefined;
+};
 export type NitroServerOptions = {
   host: string;
   port: number;
@@ -17,9 +22,9 @@ export function createNitroServer(deps: NitroServerDeps, options: NitroServerOpt
   const { host, port, bodyBytesMax, jwtSecret } = options;
   const { clock } = deps;
   return new HttpServer(
-    { log: deps.log },
+    { log: deps.log, onCall: deps.onCall },
     {
-      ...{ host, port, maxBodyBytes: bodyBytesMax },
+      ...{ host, port, maxBodyBytes: bodyBytesMax, webSocket: true },
       methods: nitroMethods(deps, { bodyBytesMax }),
       ...(jwtSecret && {
         isAuthorized: ({ authorization }) =>

@@ -15,7 +15,14 @@ import { badRequest } from '../errors.ts';
 import { type CommitmentMode, parseOpCommitment } from './commitment.ts';
 import type { OpStore } from './store.ts';
 
-export type OpServerDeps = { store: OpStore; log: Logger; config: () => unknown };
+export type OpServerDeps = {
+  store: OpStore;
+  log: Logger;
+  config: () => unknown;
+  /** Called when a request was answered, with its kind. */
+  onRequest?: ((kind: OpRequestKind, status: number, seconds: number) => void) | undefined;
+};
+export type OpRequestKind = 'put' | 'put-keccak' | 'get' | 'other';
 export type OpServerOptions = { host: string; port: number; inputBytesMax: number };
 
 const BODY_BUDGET_BYTES = 64 * 1024 * 1024;
@@ -32,15 +39,20 @@ export function createOpServer(deps: OpServerDeps, options: OpServerOptions): Ht
   );
 }
 
-function opRoutes({ store, log, config }: OpServerDeps): HttpRoute[] {
+function opRoutes({ store, log, config, onRequest }: OpServerDeps): HttpRoute[] {
   const route = (
     pattern: RegExp,
     methods: readonly string[],
     run: (request: HttpRequest, response: ServerResponse) => Promise<void>,
+    kind: OpRequestKind = 'other',
   ): HttpRoute => ({
     pattern,
     methods: ANY_METHOD,
     async handle(request, response) {
+      const started = performance.now();
+      response.once('finish', () =>
+        onRequest?.(kind, response.statusCode, (performance.now() - started) / 1000),
+      );
       if (!methods.includes(request.method)) {
         response.setHeader('allow', methods.join(', '));
         return sendText(response, 405, 'method not allowed');
@@ -59,25 +71,28 @@ function opRoutes({ store, log, config }: OpServerDeps): HttpRoute[] {
     if (input.length === 0) throw badRequest('the input is empty');
     return input;
   };
+  const putGeneric = async (request: HttpRequest, response: ServerResponse): Promise<void> => {
+    const mode = modeOf(request);
+    sendBytes(response, await store.put(await put(request), mode, request.signal));
+  };
+  const putKeccak = async (request: HttpRequest, response: ServerResponse): Promise<void> => {
+    const commitment = parseOpCommitment(request.params[0]!, 'op');
+    await store.putKeccak(await put(request), commitment, request.signal);
+    response.writeHead(200).end();
+  };
+  const get = async (request: HttpRequest, response: ServerResponse): Promise<void> => {
+    const includedAt = inclusionOf(request);
+    const commitment = parseOpCommitment(request.params[0]!, modeOf(request));
+    const wantsFrame = flagOf(request, 'return_encoded_payload');
+    const bytes = wantsFrame
+      ? await store.frame(commitment, includedAt)
+      : await store.get(commitment, includedAt);
+    sendBytes(response, bytes);
+  };
   return [
-    route(/^\/put\/?$/, ['POST', 'PUT'], async (request, response) => {
-      const mode = modeOf(request);
-      sendBytes(response, await store.put(await put(request), mode, request.signal));
-    }),
-    route(/^\/put\/([^/]+)$/, ['POST', 'PUT'], async (request, response) => {
-      const commitment = parseOpCommitment(request.params[0]!, 'op');
-      await store.putKeccak(await put(request), commitment, request.signal);
-      response.writeHead(200).end();
-    }),
-    route(/^\/get\/([^/]+)$/, ['GET'], async (request, response) => {
-      const includedAt = inclusionOf(request);
-      const commitment = parseOpCommitment(request.params[0]!, modeOf(request));
-      const wantsFrame = flagOf(request, 'return_encoded_payload');
-      const bytes = wantsFrame
-        ? await store.frame(commitment, includedAt)
-        : await store.get(commitment, includedAt);
-      sendBytes(response, bytes);
-    }),
+    route(/^\/put\/?$/, ['POST', 'PUT'], putGeneric, 'put'),
+    route(/^\/put\/([^/]+)$/, ['POST', 'PUT'], putKeccak, 'put-keccak'),
+    route(/^\/get\/([^/]+)$/, ['GET'], get, 'get'),
     route(/^\/(put|get)(\/.*)?$/, ANY_METHOD, () =>
       Promise.reject(badRequest('expected /put, /put/0x… or /get/0x…')),
     ),

@@ -1,3 +1,4 @@
+export * from './challenge.ts';
 export * from './direct.ts';
 export * from './disperse.ts';
 export * from './headers.ts';

@@ -39,6 +39,11 @@ export type ThroughOptions = {
   trust?: boolean | undefined;
   /** Resolve at FINALIZED instead of CONFIRMED. */
   finalized?: boolean | undefined;
+  /**
+   * Have the disperser store the blob in the storage lane too, as an ordinary file; resolves with its root. A copy that takes longer
+   * than `timeoutMs` is made all the same: its root is in the status later.
+   */
+  archive?: boolean | undefined;
   /** How long one try may take, default 2 min. */
   timeoutMs?: number | undefined;
   onStatus?: ((status: BlobStatus, key: Hash32) => void) | undefined;
@@ -48,10 +53,14 @@ export type ThroughResult = {
   header: BlobHeader;
   state: BlobStatus['state'];
   certificate: NonNullable<BlobStatus['certificate']>;
+  /** Root of the blob as a file, when `archive` was asked for and the copy came in time. */
+  archiveRoot: string | undefined;
 };
 
 const TRIES_MAX = 3;
 const TIMEOUT_MS = 120_000;
+/** Kinds of failures of a disperser that is slow or away. */
+const PASSING: ReadonlySet<string> = new Set(['timeout', 'unavailable']);
 /** Between looks at a disperser that is away. */
 const AWAY_MS = 500;
 /** `checkCertificate`: confirmed, and this leaf paid for. */
@@ -97,6 +106,7 @@ async function tryThrough(
     account: hexToBytes(account.address),
     maxFee: maxFeeWei === undefined ? new Uint8Array(0) : toBigEndian(maxFeeWei),
     data,
+    archive: options.archive ?? false,
   };
   const [proposed, commitment] = await Promise.all([
     client.prepare(request, settings),
@@ -109,17 +119,27 @@ async function tryThrough(
   const authorization = await account.authorize(header);
   await client.disperse(proposed.blobKey, authorization, settings);
   const wanted = options.finalized ? ['FINALIZED'] : ['CONFIRMED', 'FINALIZED'];
-  for await (const status of watch(deps, proposed.blobKey, settings)) {
-    options.onStatus?.(status, key);
-    const { state, certificate, reason } = status;
-    if (state === 'FAILED' || state === 'INSUFFICIENT_SIGNATURES') throw failed(key, state, reason);
-    if (!wanted.includes(state)) continue;
-    if (!certificate || !equalBytes(certificate.header, proposed.header))
-      throw falseCertificate(key);
-    const verdict = await reader.checkCertificate(certificate.lookup);
-    if (verdict !== CONFIRMED) throw falseCertificate(key, verdict);
-    return { key, header, state, certificate };
+  let done: ThroughResult | undefined;
+  try {
+    for await (const status of watch(deps, proposed.blobKey, settings)) {
+      options.onStatus?.(status, key);
+      const { state, certificate, reason, archiveRoot } = status;
+      if (state === 'FAILED' || state === 'INSUFFICIENT_SIGNATURES')
+        throw failed(key, state, reason);
+      if (!wanted.includes(state)) continue;
+      if (!certificate || !equalBytes(certificate.header, proposed.header))
+        throw falseCertificate(key);
+      const verdict = await reader.checkCertificate(certificate.lookup);
+      if (verdict !== CONFIRMED) throw falseCertificate(key, verdict);
+      done = { key, header, state, certificate, archiveRoot };
+      if (!options.archive || archiveRoot !== undefined) return done;
+    }
+  } catch (error) {
+    // Certified all the same: the disperser goes on copying.
+    const isPatienceOver = done && isCodedError(error) && PASSING.has(error.kind);
+    if (!isPatienceOver || signal?.aborted) throw error;
   }
+  if (done) return done;
   throw failed(key, 'PROCESSING', 'the disperser said no more');
 }
 

@@ -4,20 +4,21 @@ import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { EXIT_CODES, PORTS } from '@cairn/protocol';
-import { type FlagSpec, type ParsedArgs, usage } from '../args.ts';
-import { cairnHome } from '../context.ts';
-import type { DaSession } from '../da-context.ts';
+import { type FlagSpec, usage } from '../../args.ts';
+import { cairnHome } from '../../context.ts';
+import type { DaAction, DaCall } from './action.ts';
 
 const PROGRAM = fileURLToPath(
-  new URL('../../../../apps/da-disperser/src/main.ts', import.meta.url),
+  new URL('../../../../../apps/da-disperser/src/main.ts', import.meta.url),
 );
 /** Flags of the disperser's program that go through as they are. */
 const PASSED = [
   ...['op-format', 'nitro-jwt-file', 'nitro-body-bytes', 'nitro-signer', 'archive-key-file'],
   ...['rollup-confirmation-blocks', 'rollup-put-timeout-ms', 'rollup-recency-blocks'],
+  ...['rollup-verifier-address', 'metrics-port'],
 ] as const;
 
-export const SERVE_USAGE =
+const USAGE =
   'serve [--op-port PORT] [--nitro-port PORT] [--data-dir DIR] [--no-archive] [--read-only]';
 export const SERVE_FLAGS: FlagSpec = {
   'op-port': { type: 'string', description: `serve: port of OP alt-DA (default ${PORTS.opAltDa})` },
@@ -40,18 +41,25 @@ export const SERVE_FLAGS: FlagSpec = {
   },
   'rollup-put-timeout-ms': { type: 'string', description: 'serve: how long a put may be held' },
   'rollup-recency-blocks': { type: 'string', description: 'serve: age at which reads refuse' },
+  'rollup-verifier-address': {
+    type: 'string',
+    description: "serve: the rollup's RollupVerifier (the devnet's, or DAEntrance)",
+  },
+  'metrics-port': { type: 'string', description: 'serve: port of GET /metrics' },
 };
 
+export const serve: DaAction = { usage: USAGE, count: [0, 0], run };
+
 /** Runs until it is interrupted; the exit code of the servers. */
-export function serve(
-  session: DaSession,
-  { flags, global }: Pick<ParsedArgs, 'flags' | 'global'>,
-  signal: AbortSignal,
-): Promise<number> {
+function run({ session, flags, global, signal }: DaCall): Promise<number> {
   const keyFile =
     global.keyFile ?? process.env.CAIRN_KEY_FILE ?? session.devnet?.accounts[1]?.privateKeyFile;
   if (!keyFile) throw usage('serve pays for blobs', 'give --key-file FILE');
-  const text = (name: string): string | undefined => flags[name] as string | undefined;
+  const defaults: Record<string, string | undefined> = {
+    'rollup-verifier-address': session.devnet?.contracts.nitroValidator,
+  };
+  const text = (name: string): string | undefined =>
+    (flags[name] as string | undefined) ?? defaults[name];
   const indexer = flags['no-archive'] ? undefined : (global.indexer ?? session.devnet?.indexerUrl);
   if (!indexer && !flags['no-archive'] && !flags['read-only'])
     throw usage(

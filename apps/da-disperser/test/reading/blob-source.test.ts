@@ -5,7 +5,7 @@ import { createTaskPool, loadNodeKernels } from '@cairn/kernels/node';
 import type { BlobHeader } from '@cairn/quorum';
 import { MemberPool } from '@cairn/sdk/da';
 import { afterAll, describe, expect, it } from 'vitest';
-import { BlobSource, type PayloadSource } from '../../src/rollup/blob-source.ts';
+import { BlobSource, type PayloadSource } from '../../src/reading/blob-source.ts';
 
 const { kernels } = await loadNodeKernels('reference');
 const threads = await createTaskPool({ threads: 1, backend: 'reference' });

@@ -39,6 +39,10 @@ export type BlobSourceDeps = {
   entrance: Domain;
   /** Asked in order when the members have not got it. */
   fallbacks: readonly PayloadSource[];
+  /** Called when a blob was read, with the name of the place it came from. */
+  onRead?: ((from: string) => void) | undefined;
+  /** Called for each member that failed a read that went well without it. */
+  onDropped?: ((lied: boolean) => void) | undefined;
   log: Logger;
 };
 export type BlobSourceOptions = { cacheBytesMax: number; timeoutMs: number };
@@ -114,10 +118,12 @@ export class BlobSource {
   }
 
   async #read(header: BlobHeader, key: Hash32): Promise<Uint8Array> {
-    const { log, fallbacks } = this.#deps;
+    const { log, fallbacks, onRead } = this.#deps;
     const signal = AbortSignal.timeout(this.#options.timeoutMs);
     try {
-      return await this.#fromMembers(header, signal);
+      const rows = await this.#fromMembers(header, signal);
+      onRead?.('members');
+      return rows;
     } catch (failure) {
       for (const { name, find } of fallbacks) {
         const rows = await find(header, key, signal)
@@ -126,7 +132,10 @@ export class BlobSource {
             log.warn({ from: name, error: errorMessage(error) }, 'a fallback failed');
             return undefined;
           });
-        if (rows) return rows;
+        if (rows) {
+          onRead?.(name);
+          return rows;
+        }
         log.debug({ from: name, blobKey: key }, 'no good copy there');
       }
       throw failure;
@@ -134,7 +143,7 @@ export class BlobSource {
   }
 
   async #fromMembers(header: BlobHeader, signal: AbortSignal): Promise<Uint8Array> {
-    const { reader, members, kernels, entrance } = this.#deps;
+    const { reader, members, kernels, entrance, log, onDropped } = this.#deps;
     const epoch = await reader.epoch(header.epoch);
     const quorum = epoch?.quorums[header.quorum];
     if (!epoch || !quorum)
@@ -144,7 +153,13 @@ export class BlobSource {
         message: `epoch ${header.epoch} is not known any more`,
       });
     const place = { epoch, quorum };
-    return (await retrieveBlob({ members, kernels, entrance }, place, header, { signal })).dataRows;
+    const deps = { members, kernels, entrance };
+    const { dataRows, dropped } = await retrieveBlob(deps, place, header, { signal });
+    for (const { endpoint, reason, lied } of dropped) {
+      onDropped?.(lied);
+      if (lied) log.warn({ endpoint, reason }, 'a member gave bad rows');
+    }
+    return dataRows;
   }
 
   /** Data rows of a payload when it is the blob's. */
