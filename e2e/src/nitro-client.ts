@@ -1,7 +1,9 @@
-// A client of Nitro's external DA provider, written from spec/rollup-interfaces.md section 3 alone: what nitro's daclient does.
+// A client of Nitro's external DA provider over HTTP or WebSocket, written from spec/rollup-interfaces.md section 3 alone: what
+// nitro's daclient does.
 import { createHmac } from 'node:crypto';
 import { concatBytes } from '@cairn/base';
 import { keccak } from '@cairn/quorum';
+import { WebSocket } from 'ws';
 
 export const hex = (bytes: Uint8Array): string => `0x${Buffer.from(bytes).toString('hex')}`;
 export const quantity = (value: number | bigint): string => `0x${value.toString(16)}`;
@@ -25,9 +27,62 @@ export function token(secret: Uint8Array, iat: number = Math.floor(Date.now() / 
   return `${text}.${createHmac('sha256', secret).update(text).digest('base64url')}`;
 }
 
-export class NitroClient {
+type Answer = { id: number; result?: unknown; error?: { message: string } };
+
+/** One connection for all calls, as geth's client keeps it; answers come in any order. */
+class Socket {
+  readonly #socket: WebSocket;
+  readonly #open: Promise<void>;
+  readonly #waiting = new Map<number, PromiseWithResolvers<Answer>>();
+  /** Why there is no connection any more. */
+  #end: Error | undefined;
+
+  constructor(url: string, headers: Record<string, string>) {
+    this.#socket = new WebSocket(url, { headers });
+    const opened = Promise.withResolvers<void>();
+    this.#open = opened.promise;
+    this.#socket.on('open', () => opened.resolve());
+    this.#socket.on('error', (error) => {
+      this.#end ??= error;
+    });
+    this.#socket.on('close', (code) => {
+      this.#end ??= new Error(`closed with ${code}`);
+      opened.resolve();
+      for (const { reject } of this.#waiting.values()) reject(this.#end);
+      this.#waiting.clear();
+    });
+    this.#socket.on('message', (data) => {
+      const answer = JSON.parse(String(data)) as Answer;
+      this.#waiting.get(answer.id)?.resolve(answer);
+      this.#waiting.delete(answer.id);
+    });
+  }
+
+  async send(id: number, request: string): Promise<Answer> {
+    await this.#open;
+    if (this.#end) throw this.#end;
+    const answer = Promise.withResolvers<Answer>();
+    this.#waiting.set(id, answer);
+    this.#socket.send(request);
+    return answer.promise;
+  }
+
+  /** Sends a message that is no text, and waits for what comes of it. */
+  async sendBinary(bytes: Uint8Array): Promise<void> {
+    await this.#open;
+    this.#socket.send(bytes);
+    await new Promise((resolve) => this.#socket.once('close', resolve));
+  }
+
+  close(): void {
+    this.#socket.terminate();
+  }
+}
+
+export class NitroClient implements Disposable {
   readonly url: string;
   readonly #secret: Uint8Array | undefined;
+  #socket: Socket | undefined;
   #id = 0;
 
   constructor(url: string, secret?: Uint8Array) {
@@ -37,23 +92,38 @@ export class NitroClient {
 
   /** The result of a call. Throws an `Error` with the message of the answer's error. */
   async call<T>(method: string, ...params: unknown[]): Promise<T> {
-    const response = await fetch(this.url, {
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        ...(this.#secret && { authorization: `Bearer ${token(this.#secret)}` }),
-      },
-      body: JSON.stringify({
-        jsonrpc: '2.0',
-        id: ++this.#id,
-        method: `daprovider_${method}`,
-        params,
-      }),
-    });
-    if (!response.ok) throw new Error(`HTTP ${response.status}`);
-    const answer = (await response.json()) as { result?: T; error?: { message: string } };
+    const id = ++this.#id;
+    const request = JSON.stringify({ jsonrpc: '2.0', id, method: `daprovider_${method}`, params });
+    const answer = this.url.startsWith('ws')
+      ? await this.#connection().send(id, request)
+      : await this.#post(request);
     if (answer.error) throw new Error(answer.error.message);
     return answer.result as T;
+  }
+
+  /** Over WebSocket only. */
+  sendBinary(bytes: Uint8Array): Promise<void> {
+    return this.#connection().sendBinary(bytes);
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket?.close();
+  }
+
+  #connection(): Socket {
+    this.#socket ??= new Socket(this.url, this.#authorization());
+    return this.#socket;
+  }
+
+  #authorization(): Record<string, string> {
+    return this.#secret ? { authorization: `Bearer ${token(this.#secret)}` } : {};
+  }
+
+  async #post(body: string): Promise<Answer> {
+    const headers = { 'content-type': 'application/json', ...this.#authorization() };
+    const response = await fetch(this.url, { method: 'POST', headers, body });
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    return (await response.json()) as Answer;
   }
 
   async maxMessageSize(): Promise<number> {

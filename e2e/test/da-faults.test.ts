@@ -2,19 +2,24 @@
  * Faults of the DA service: real nodes, disperser, chain and false members (a process of ours in front of real nodes), 31% of
  * the weight misbehaving all the time. Blocks come every second, but where a test holds them to hold the disperser at a stage.
  */
-import { type Hash32, seededRandom } from '@cairn/base';
-import { loadNodeKernels } from '@cairn/kernels/node';
+import { rmSync, writeFileSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Hash32, parseAddress, parseHash32, seededRandom } from '@cairn/base';
+import { stakeVaultAbi } from '@cairn/chain';
 import { epochAt, epochStart } from '@cairn/quorum';
 import { DaNodeClient } from '@cairn/rpc/grpc';
-import { MemberPool, retrieveBlob } from '@cairn/sdk/da';
 import { waitFor } from '@cairn/testkit';
+import { createPublicClient, http } from 'viem';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type DaNetwork, startDaNetwork } from '../src/da-network.ts';
+import { type CliResult, cairn } from '../src/devnet.ts';
+import { beforeReveals, toFreshEpoch } from '../src/epochs.ts';
+import { keyOf, readBlob } from '../src/read-blob.ts';
 import { type BlobStatus, ZeroGClient } from '../src/zerog-client.ts';
 
 const HONEST = [300, 300, 250];
 const FALSE = [100, 100, 100, 80];
-const { kernels } = await loadNodeKernels();
 let network: DaNetwork;
 let client: ZeroGClient;
 /** Blobs that were accepted: each is charged once, whatever happened to it. */
@@ -55,23 +60,9 @@ const restart = async (): Promise<void> => {
   await network.restartDisperser();
   connect();
 };
-/** Reads a blob from the members, without a disperser; from one of them alone when `only` names its endpoint. */
-const read = async (status: BlobStatus, only?: string) => {
-  const { reader } = network;
-  const { storageRoot } = status.info.blobHeader!;
-  const { chainId } = await reader.parameters();
-  const commitment = `0x${storageRoot.toString('hex')}` as Hash32;
-  const header = await network.headerOf(commitment);
-  const epoch = (await reader.epoch(header.epoch))!;
-  const quorum = epoch.quorums[header.quorum]!;
-  const asked = quorum.members.filter(({ endpoint }) => !only || endpoint === only);
-  using members = new MemberPool();
-  return await retrieveBlob(
-    { members, kernels, entrance: { chainId, contract: reader.contracts.entrance } },
-    { epoch, quorum: { ...quorum, members: asked } },
-    header,
-  );
-};
+const commitmentOf = ({ info }: BlobStatus): Hash32 =>
+  parseHash32(`0x${info.blobHeader!.storageRoot.toString('hex')}`);
+const read = (status: BlobStatus, only?: string) => readBlob(network, commitmentOf(status), only);
 
 beforeAll(async () => {
   network = await startDaNetwork(
@@ -193,4 +184,93 @@ it('a confirmation that a reorg takes is made again', async () => {
   await network.anvil.rpc('anvil_reorg', [depth, []]);
   await client.until(id, 'FINALIZED');
   expect(await charged()).toBe(accepted);
+});
+
+it('an epoch without reveals is served by the quorums of the one before, and the next by its own again', async () => {
+  const { reader, anvil } = network;
+  const schedule = await reader.parameters();
+  const serving = async (): Promise<number | undefined> =>
+    (await reader.serving((await reader.head()).number))?.epoch;
+  const silent = await beforeReveals(network);
+  const before = await serving();
+  // The whole window passes at once: nobody sees a seed before it is too late to reveal on it.
+  await anvil.mine(epochStart(schedule, silent) - (await reader.head()).number);
+  await goOn();
+  expect(await serving()).toBe(before);
+  const { id, data } = await disperse();
+  const status = await client.until(id, 'FINALIZED');
+  expect(Number(status.info.blobHeader!.epoch)).toBe(before);
+  expect(Buffer.from((await read(status)).payload).equals(data)).toBe(true);
+  expect(await charged()).toBe(accepted);
+
+  const next = await toFreshEpoch(network);
+  expect(await serving()).toBe(next);
+});
+
+describe('cairn da challenge', () => {
+  const challenge = async (key: Hash32, operator: string): Promise<CliResult> => {
+    const keyFile = join(network.dir, 'challenger.key');
+    writeFileSync(keyFile, network.anvil.accounts[9]!.privateKey, { mode: 0o600 });
+    const { contracts } = network.reader;
+    return cairn(undefined, [
+      ...['da', 'challenge', key, '--operator', operator, '--key-file', keyFile, '--json'],
+      ...['--rpc', network.anvil.rpcUrl, '--entrance', contracts.entrance],
+    ]);
+  };
+  const stakeOf = (operator: string): Promise<bigint> =>
+    createPublicClient({ transport: http(network.anvil.rpcUrl) }).readContract({
+      address: network.reader.contracts.vault,
+      abi: stakeVaultAbi,
+      functionName: 'stakeOf',
+      args: [parseAddress(operator)],
+    });
+
+  it('who has its rows answers by itself, in time, and gets its cost out of the bond; who lost them is slashed', async () => {
+    const { reader, nodes, anvil } = network;
+    const { id } = await disperse();
+    const key = await keyOf(network, commitmentOf(await client.until(id, 'FINALIZED')));
+    const [honest, loser] = [nodes[0]!, nodes[1]!].map(({ ready }) => String(ready.address));
+
+    const before = (await reader.credits(parseAddress(honest!))).answers;
+    const held = await challenge(key, honest!);
+    expect(held.code, held.stderr + held.stdout).toBe(0);
+    const [answered] = held.json.results as Record<string, string | number>[];
+    expect(answered).toMatchObject({ operator: honest, outcome: 'answered' });
+    const paid = BigInt(answered!.paidWei!);
+    expect(paid).toBeGreaterThan(0n);
+    expect(paid).toBeLessThanOrEqual(BigInt(answered!.bondWei!));
+    expect((await reader.credits(parseAddress(honest!))).answers - before).toBe(paid);
+
+    // Its node runs and signs; only the rows of this blob are gone from its disk.
+    const rows = join(network.dir, 'node-1', 'rows');
+    const [file] = (await readdir(rows)).filter((name) => name.startsWith(key.slice(2)));
+    rmSync(join(rows, file!));
+    const stake = await stakeOf(loser!);
+    const running = challenge(key, loser!);
+    // Blocks come faster than by the clock, or the window would be half a minute.
+    const faster = setInterval(() => void anvil.mine(2).catch(() => {}), 500);
+    const lost = await running.finally(() => clearInterval(faster));
+    expect(lost.code, lost.stderr + lost.stdout).toBe(5);
+    const [failed] = lost.json.results as Record<string, string>[];
+    expect(failed).toMatchObject({ operator: loser, outcome: 'failed' });
+    const slashed = BigInt(failed!.slashedWei!);
+    expect(slashed).toBeGreaterThanOrEqual(stake / 100n);
+    expect(await stakeOf(loser!)).toBe(stake - slashed);
+    expect((await reader.operator(parseAddress(loser!))).isJailed).toBe(true);
+  });
+
+  it('asks nothing of who did not sign or is no member', async () => {
+    const { id } = await disperse();
+    const key = await keyOf(network, commitmentOf(await client.until(id, 'FINALIZED')));
+    const absent = await challenge(key, String(network.nodes[3]!.ready.address));
+    expect(absent.code).toBe(2);
+    expect(absent.json).toMatchObject({ error: { code: 'SDK_DA_NOT_OBLIGED' } });
+    const stranger = await challenge(key, network.anvil.accounts[9]!.address);
+    expect(stranger.json).toMatchObject({ error: { code: 'DA_NOT_A_MEMBER' } });
+    const unknown = await challenge(
+      parseHash32(`0x${'12'.repeat(32)}`),
+      network.anvil.accounts[9]!.address,
+    );
+    expect(unknown.code).toBe(5);
+  });
 });
