@@ -15,7 +15,7 @@ import { readKeyFile } from '@cairn/config';
 import { loadNodeKernels } from '@cairn/kernels/node';
 import { blstBls } from '@cairn/quorum/node';
 import { GrpcServer } from '@cairn/rpc/grpc';
-import { startMetricsServer } from '@cairn/rpc/node';
+import { HttpServer, startMetricsServer } from '@cairn/rpc/node';
 import { openDatabase } from '@cairn/store';
 import { Admission } from './blobs/admission.ts';
 import { Attester } from './blobs/attest.ts';
