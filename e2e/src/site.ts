@@ -129,8 +129,9 @@ export async function uploadSegment(node: SiteNode, file: SiteFile, index: numbe
   ]);
 }
 
-/** Sends the whole file, a few segments a request; those that are there already are skipped by the node. */
+/** Sends the whole file, a few segments a request, unless it is finalized; segments that are there are skipped by the node. */
 export async function uploadAll(node: SiteNode, file: SiteFile): Promise<void> {
+  if ((await node.client.getFileInfoByTxSeq(file.seq))?.finalized) return;
   const frames = framesOf(file);
   for (let at = 0; at < frames.length; at += 8)
     await node.client.uploadFrames(
