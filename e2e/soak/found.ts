@@ -13,6 +13,13 @@ export type Finding = {
 export const FOUND_AND_FIXED: readonly Finding[] = [
   {
     date: '2026-11-25',
+    row: 'impairment',
+    found:
+      'one wrong bit in an answer of the chain’s endpoint ended a node, or stored a submission that the chain never had (seen while writing the row).',
+    fix: 'The root of the flow is asked before anything is written, and five disagreements in a row end a node (`apps/storage-node/test/spoiled-chain.test.ts`).',
+  },
+  {
+    date: '2026-11-25',
     row: 'index-flips',
     found:
       'SQLite does not check what it reads: 9 of 2,000 flipped bits (seed 3) gave a segment out under a place it was never written to.',

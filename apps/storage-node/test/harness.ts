@@ -32,6 +32,8 @@ export type TestNetwork = AsyncDisposable & {
     writersMax?: number;
     writersWaitingMax?: number;
     disk?: Disk;
+    /** Where it reads the chain, that of the network by default. */
+    rpcUrl?: string;
     /** Talks to peers on a free port and these addresses. */
     bootNodes?: readonly string[];
     scrubBytesPerSecond?: number;
@@ -61,7 +63,7 @@ export async function startTestNetwork(options: { chainId?: number } = {}): Prom
       const dir = options.dir ?? `${folder.path}/node-${count++}`;
       const config = nodeConfigSchema.parse({
         dataDir: dir,
-        chainRpcUrl: chain.rpcUrl,
+        chainRpcUrl: options.rpcUrl ?? chain.rpcUrl,
         flowAddress: chain.deployment.contracts.flow,
         rpcPort: 0,
         adminPort: 0,

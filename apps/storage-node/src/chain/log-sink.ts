@@ -3,7 +3,7 @@
  * after it, never between. What follows from it (files that need nothing, equal roots, pooled segments) is done after
  * the commit and again at start, because it only derives from what is stored.
  */
-import { CodedError, type DataRoot, hexToBytes, type Logger } from '@cairn/base';
+import { CodedError, type DataRoot, type Logger } from '@cairn/base';
 import type { BlockRef, ChainReader, LogSink, Submission } from '@cairn/chain';
 import type { Kernels } from '@cairn/kernels';
 import { segmentRootOf } from '@cairn/kernels';
@@ -29,11 +29,14 @@ export type NodeLogSinkDeps = {
   onReverted?: ((sector: number) => Promise<void>) | undefined;
 };
 
+/** Times in a row that log and chain may disagree: one answer that was spoiled on its way does not end a node. */
+const DISAGREEMENTS_MAX = 5;
 /** Bytes of reverted files kept through a reorg, over all files. */
 const KEPT_BYTES_MAX = 64 * 1024 * 1024;
 
 export class NodeLogSink implements LogSink {
   readonly #deps: NodeLogSinkDeps;
+  #disagreements = 0;
 
   constructor(deps: NodeLogSinkDeps) {
     this.#deps = deps;
@@ -52,9 +55,12 @@ export class NodeLogSink implements LogSink {
   }
 
   async apply(batch: { submissions: Submission[]; blocks: BlockRef[] }): Promise<void> {
-    const { database, kernels, log } = this.#deps;
+    const { database, kernels, log, reader } = this.#deps;
     const lengthBefore = database.flow.length;
     const added: StoredSubmission[] = [];
+    const last = batch.submissions.at(-1);
+    // Asked before anything is written, so that a log that is not the chain's leaves nothing behind.
+    const flowRoot = last && (await reader.flowRootByTxSeq(last.seq));
     try {
       database.db.transaction(() => {
         for (const submission of batch.submissions) {
@@ -68,22 +74,25 @@ export class NodeLogSink implements LogSink {
           database.parity.addIfParity(submission);
           database.addFlowRoot(database.flow.root(), submission.seq, lengthAfter);
         }
+        if (last && database.flow.root() !== flowRoot)
+          throw diverged(
+            `after submission ${last.seq} the flow root is ${flowRoot} on chain and ${database.flow.root()} here`,
+          );
         database.addBlocks(batch.blocks);
       })();
+      this.#disagreements = 0;
     } catch (error) {
       database.nodes.forget();
       database.submissions.forget();
       database.flow.truncate(lengthBefore);
-      if (error instanceof CodedError && error.code === 'NODE_DIVERGED')
-        this.#deps.onDiverged(error);
+      if (last && error instanceof CodedError && error.code === 'NODE_DIVERGED')
+        await this.#disagree(last, error);
       throw error;
     }
     for (const file of added) {
       log.debug({ txSeq: file.seq, root: file.root, bytes: file.size }, 'submission seen');
       await this.#settle(file);
     }
-    const last = batch.submissions.at(-1);
-    if (last) await this.#compareRoot(last);
   }
 
   async revert(block: BlockRef | undefined): Promise<void> {
@@ -162,17 +171,11 @@ export class NodeLogSink implements LogSink {
     }
   }
 
-  /** Compares our root after the last submission with the chain's. A reorg in between is not a divergence. */
-  async #compareRoot(last: Submission): Promise<void> {
-    const { database, reader } = this.#deps;
-    const ours = database.flow.root();
-    const theirs = await reader.flowRootByTxSeq(last.seq);
-    if (hexToBytes(ours).every((byte, i) => byte === hexToBytes(theirs)[i])) return;
-    const block = await reader.block(last.blockNumber);
+  /** Log and chain do not agree: a reorg in between, an answer that was spoiled, or the end of this node. */
+  async #disagree(last: Submission, error: CodedError): Promise<void> {
+    const block = await this.#deps.reader.block(last.blockNumber);
     if (block?.hash !== last.blockHash) return;
-    this.#deps.onDiverged(
-      diverged(`after submission ${last.seq} the flow root is ${theirs} on chain and ${ours} here`),
-    );
+    if (++this.#disagreements >= DISAGREEMENTS_MAX) this.#deps.onDiverged(error);
   }
 }
 
