@@ -1,6 +1,7 @@
 /*
  * Reading from a node whose disk has 256 MiB only in sealed form: a `get` with proofs to a synced file, and a node that joins and
- * copies from it, beside a bare HTTP GET of the same bytes to a file. Each kernel backend on both sides. Mining is stopped.
+ * copies from it, beside a bare HTTP GET of the same bytes to a file; then the scrub of what it has. Each kernel backend on both
+ * sides. Mining is stopped.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,24 +24,28 @@ import { bareGet, writeInput } from './bare-client.ts';
 import { ratio, type Suite, type SuiteResult } from './harness.ts';
 import { askAdmin } from './pora/upload.ts';
 import { Samples, timed } from './samples.ts';
+import { scrubPass } from './scrub.ts';
 import { FULL_RATE, joinNode } from './sync.ts';
 
 const MIB = 1024 * 1024;
 const FILE_BYTES = 256 * MIB;
 const EPOCH_BLOCKS = 20;
+/** A MB in so much CPU time is 100 and 70 MB/s per core. */
+const SCRUB_CPU_MS_MAX: Record<Backend, number> = { native: 10, wasm: 1000 / 70 };
 
 type Backend = 'wasm' | 'native';
-type Lane = { backend: Backend; client: StorageClient; boot: string };
+type Lane = { backend: Backend; client: StorageClient; boot: string; dir: string };
 
 /** A node that has the file sealed and nothing else of it, and a client of it. */
 async function openLane(
   stack: AsyncDisposableStack,
   chain: TestChain,
   options: { backend: Backend; dir: string; keyFile: string },
-): Promise<Lane & { seal(): Promise<void> }> {
-  const { backend, dir, keyFile } = options;
+): Promise<Lane & { seal(): Promise<void>; stop(): Promise<void> }> {
+  const { backend, keyFile } = options;
+  const dir = join(options.dir, `node-${backend}`);
   const node = stack.use(
-    await startStorageNode(chain, join(dir, `node-${backend}`), [
+    await startStorageNode(chain, dir, [
       ...peerFlags([]),
       ...['--kernels', backend],
       ...['--serve-bytes-per-second', FULL_RATE],
@@ -71,7 +76,8 @@ async function openLane(
     await waitFor(isSealed, { timeoutMs: 300_000, what: 'the file to be sealed' });
     await askAdmin(adminUrl, 'miner_stop');
   };
-  return { backend, client, boot: (node.ready.p2pAddresses as string[])[0]!, seal };
+  const boot = (node.ready.p2pAddresses as string[])[0]!;
+  return { backend, client, boot, dir, seal, stop: () => node.stop() };
 }
 
 async function run(options: { rounds?: number; signal?: AbortSignal }): Promise<SuiteResult> {
@@ -124,7 +130,17 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): Promise<
         samples.add(`sync.join/sealed/backend=${backend}`, FILE_BYTES, syncMs);
       }
     }
+    for (const lane of lanes) await lane.stop();
+    for (let round = 0; round < rounds; round++)
+      for (const { backend, dir: folder } of lanes) {
+        options.signal?.throwIfAborted();
+        const { ms, cpuMs } = await scrubPass(chain, { dir: folder, backend });
+        samples.add(`scrub.pass/sealed/backend=${backend}`, FILE_BYTES, ms);
+        samples.add(`scrub.cpu/sealed/backend=${backend}`, FILE_BYTES, cpuMs);
+      }
     const rows = samples.rows();
+    const cpuOf = (backend: Backend): number =>
+      rows.find(({ name }) => name === `scrub.cpu/sealed/backend=${backend}`)!.p50Ms;
     return {
       rows,
       ratios: backends.flatMap((backend) =>
@@ -137,7 +153,14 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): Promise<
           ),
         ),
       ),
+      figures: backends.map((backend) => ({
+        name: `CPU time of scrubbing a MB of sealed data, ${backend}`,
+        value: cpuOf(backend) / (FILE_BYTES / 1e6),
+        unit: 'ms',
+        atMost: SCRUB_CPU_MS_MAX[backend],
+      })),
       notes: [
+        'scrub.cpu is the time of all threads of the node during a pass, from its ready line on; scrub.pass is by the clock.',
         'The nodes unseal on their own thread, one Keccak per 32 bytes; client, nodes and bare server share the cores.',
         'Beside raw data: the suites transfer (get) and sync.',
       ],
@@ -147,4 +170,7 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): Promise<
   }
 }
 
-export const suite: Suite = { description: 'get and sync of data that is stored sealed', run };
+export const suite: Suite = {
+  description: 'get, sync and scrub of data that is stored sealed',
+  run,
+};

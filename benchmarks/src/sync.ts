@@ -4,7 +4,7 @@
  * who has it included) to the file finalized, all of it verified and synced. Rounds are interleaved; every round joins with
  * an empty folder.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadNativeKernels } from '@cairn/kernels/node';
@@ -21,31 +21,15 @@ import {
 import { bareGet, writeInput } from './bare-client.ts';
 import { ratio, type Suite, type SuiteResult } from './harness.ts';
 import { Samples, timed } from './samples.ts';
+import { loggedMs, scrubPass } from './scrub.ts';
 
 const MIB = 1024 * 1024;
 const FILE_BYTES = 256 * MIB;
 /** No pacing. */
 export const FULL_RATE: string = String(1024 * 1024 * MIB);
 const SYNCED = 'file synced from peers';
-const SCRUBBED = 'scrub pass ended';
 
 type Backend = 'wasm' | 'native';
-
-/** Milliseconds in the node's line with this message, when it came. */
-function loggedMs(path: string, message: string): number | undefined {
-  let text = '';
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch {
-    return undefined; // not there yet
-  }
-  for (const line of text.split('\n')) {
-    if (!line.includes(message) || !line.endsWith('}')) continue;
-    const { ms } = JSON.parse(line) as { ms: number };
-    return ms;
-  }
-  return undefined;
-}
 
 export type JoiningNode = { dir: string; boot: string; backend: Backend };
 
@@ -84,14 +68,7 @@ async function joinAndScrub(
   joining: JoiningNode,
 ): Promise<{ syncMs: number; scrubMs: number; peakMib: number }> {
   const joined = await joinNode(chain, joining);
-  const { flags, logFile } = flagsOf(joining);
-  await using scrubbing = await startStorageNode(chain, joining.dir, [
-    ...flags,
-    ...['--hash-threads', '1'],
-    ...['--scrub-bytes-per-second', FULL_RATE],
-  ]);
-  const scrubMs = await waitForLog(logFile, SCRUBBED);
-  await scrubbing.stop();
+  const { ms: scrubMs } = await scrubPass(chain, joining);
   return { ...joined, scrubMs };
 }
 
