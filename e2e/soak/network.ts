@@ -2,7 +2,7 @@
 import { errorMessage, isCodedError, seededRandom, systemClock } from '@cairn/base';
 import { BytesSink, bytesSource, createStorageClient, type StorageClient } from '@cairn/sdk';
 import { freePort, ImpairedLink, type Impairment, peerFlags, waitFor } from '@cairn/testkit';
-import { finalized, type Site, type SiteNode, servedCounts, startSite } from '../src/site.ts';
+import { finalized, type Site, type SiteNode, seen, servedCounts, startSite } from '../src/site.ts';
 import { type FaultRow, Observations, type RowOptions, type Seen } from './row.ts';
 import { testRow } from './test-row.ts';
 
@@ -109,12 +109,13 @@ const SURFACES: readonly Surface[] = [
       const node = await site.start(`rpc-${trial.seed}`, [], link.url);
       await impairedWhile(link, trial.impairment, async () => {
         const file = await site.submit(SEGMENT + trial.seed, trial.seed);
-        await waitFor(async () => (await node.client.getStatus()).nextTxSeq > file.seq, {
-          timeoutMs: 60_000,
-          what: `the log over a line with ${trial.fault}`,
-        });
+        await seen(node, file.seq);
+        await seen(origin, file.seq);
       });
-      const [ours, theirs] = [await node.client.getFlowContext(), await flowOf(site, origin)];
+      const [ours, theirs] = [
+        await node.client.getFlowContext(),
+        await origin.client.getFlowContext(),
+      ];
       trial.observed.expect(
         ours.join() === theirs.join(),
         `${trial.fault}: the flow is ${ours.join()} and should be ${theirs.join()}`,
@@ -143,16 +144,6 @@ const SURFACES: readonly Surface[] = [
     },
   },
 ];
-
-/** What a node says of the flow once it has read all of the log. */
-async function flowOf(site: Site, node: SiteNode): Promise<[string, number]> {
-  const { seq } = await site.submit(300, 7_000_000 + (await node.client.getStatus()).nextTxSeq);
-  await waitFor(async () => (await node.client.getStatus()).nextTxSeq > seq, {
-    timeoutMs: 60_000,
-    what: 'the whole log',
-  });
-  return node.client.getFlowContext();
-}
 
 /**
  * A node whose peers reach it over a link only: it listens on another address of the loopback, announces the link's, and its
