@@ -53,7 +53,13 @@ const POLL_MS = 100;
 /** How long a fetch waits when nobody is asked and nobody rests: a peer may just be coming. */
 const NO_SOURCE_MS = 5000;
 
-type Standing = { lacks: Set<number>; restUntil: number; failures: number };
+type Standing = {
+  lacks: Set<number>;
+  restUntil: number;
+  failures: number;
+  /** Questions of this fetch that were not answered yet, those that still wait for the rate included. */
+  asking: number;
+};
 
 /** Resolves when nothing is missing any more. Throws `SYNC_NO_PEERS`, store errors, or the signal's reason. */
 export async function fetchSegments(deps: FetchDeps, options: FetchOptions): Promise<void> {
@@ -118,14 +124,16 @@ class SegmentFetch {
   /** The idlest peer that holds something that is wanted, and what to ask it for. */
   #choose(): { peer: PeerId; indexes: number[] } | undefined {
     const now = this.#deps.clock.monotonic();
+    const busy = ({ peer, requestsInFlight }: FetchPeer): number =>
+      Math.max(requestsInFlight, this.#standings.get(peer)?.asking ?? 0);
     const ready = this.#deps
       .peers()
       .filter(
-        ({ peer, requestsInFlight }) =>
-          requestsInFlight < this.#options.requestsPerPeerMax &&
-          (this.#standings.get(peer)?.restUntil ?? 0) <= now,
+        (one) =>
+          busy(one) < this.#options.requestsPerPeerMax &&
+          (this.#standings.get(one.peer)?.restUntil ?? 0) <= now,
       )
-      .toSorted((a, b) => a.requestsInFlight - b.requestsInFlight || a.latencyMs - b.latencyMs);
+      .toSorted((a, b) => busy(a) - busy(b) || a.latencyMs - b.latencyMs);
     for (const { peer, shard } of ready) {
       const lacks = this.#standings.get(peer)?.lacks;
       const indexes: number[] = [];
@@ -148,7 +156,10 @@ class SegmentFetch {
     let stored: readonly CheckedSegment[] = [];
     let frames: readonly SegmentFrame[] | undefined;
     try {
-      frames = await this.#deps.ask(peer, indexes, signal);
+      standing.asking++;
+      frames = await this.#deps.ask(peer, indexes, signal).finally(() => {
+        standing.asking--;
+      });
       this.#answered();
       const checked = await this.#checked(peer, frames, signal);
       if (checked.length > 0) await this.#stored(checked);
@@ -219,7 +230,7 @@ class SegmentFetch {
   #standing(peer: PeerId): Standing {
     let standing = this.#standings.get(peer);
     if (!standing) {
-      standing = { lacks: new Set(), restUntil: 0, failures: 0 };
+      standing = { lacks: new Set(), restUntil: 0, failures: 0, asking: 0 };
       this.#standings.set(peer, standing);
     }
     return standing;
