@@ -23,7 +23,7 @@ async function badRpc({ size, seed, signal, log }: RowOptions): Promise<Seen> {
   await using site = await startSite();
   await using other = await startTestChain({ chainId: 5 });
   await using rpc = await startBadRpc(site.chain.rpcUrl, other.rpcUrl);
-  const node = await site.start('node', [], rpc.url);
+  const node = await site.start('node', [], { rpcUrl: rpc.url });
   const file = await site.put(node, 4 * SEGMENT, seed);
   let last = file;
   for (let round = 0; round < size; round++)

@@ -32,6 +32,8 @@ import { testRow } from './test-row.ts';
 const MIB = 1024 * 1024;
 const SEGMENT = 262_144;
 const RSS_GROWTH_MAX = 50 * MIB;
+/** Garbage is collected late where memory is plenty, which looks like growth; a leak of 50,000 messages does not fit in this. */
+const HEAP = '--max-old-space-size=128';
 /** Of the count, sent before memory is measured: code is compiled, caches are filled, the heap has its size. */
 const WARM_UP_SHARE = 0.2;
 
@@ -47,7 +49,7 @@ async function underAttack(
 ): Promise<Seen> {
   const observed = new Observations();
   await using site = await startSite();
-  const node = await site.start('target', flags);
+  const node = await site.start('target', flags, { env: { NODE_OPTIONS: HEAP } });
   const file = await site.put(node, 2 * SEGMENT + 300, seed);
   const target = { site, node, file, random: seededRandom(seed) };
   const warmUp = Math.ceil(size * WARM_UP_SHARE);
@@ -335,7 +337,7 @@ export const hostileRows: readonly FaultRow[] = [
     family: 'hostile',
     injection: 'damaged and random p2p messages to every decoder',
     pass: 'refused by name or understood; memory grows by at most 50 MiB',
-    size: { full: 500_000, short: 50_000 },
+    size: { full: 50_000, short: 50_000 },
     unit: 'messages',
     project: 'unit',
     file: 'libs/p2p/test/messages.test.ts',

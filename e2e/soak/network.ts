@@ -106,7 +106,7 @@ const SURFACES: readonly Surface[] = [
     bytes: 100_000,
     async run(site, origin, trial) {
       await using link = await ImpairedLink.start(site.chain.rpcUrl, { seed: trial.seed });
-      const node = await site.start(`rpc-${trial.seed}`, [], link.url);
+      const node = await site.start(`rpc-${trial.seed}`, [], { rpcUrl: link.url });
       await impairedWhile(link, trial.impairment, async () => {
         const file = await site.submit(SEGMENT + trial.seed, trial.seed);
         await seen(node, file.seq);

@@ -10,6 +10,7 @@ import {
   frameOf,
   framesOf,
   makeTestFile,
+  type ProcessOptions,
   startStorageNode,
   startTestChain,
   type TestChain,
@@ -34,13 +35,16 @@ export type SiteNode = {
 
 export type SiteFile = TestFile & { seq: number };
 
+/** `rpcUrl`: where the node reads the chain, the chain's own by default. */
+export type SiteNodeOptions = ProcessOptions & { rpcUrl?: string | undefined };
+
 export type Site = AsyncDisposable & {
   kernels: Kernels;
   chain: TestChain;
   dir: string;
   writer: FlowWriter;
-  /** Starts a node on the folder of this name; a name that was used before continues. `rpcUrl` is the chain's by default. */
-  start(name: string, flags?: readonly string[], rpcUrl?: string): Promise<SiteNode>;
+  /** Starts a node on the folder of this name; a name that was used before continues. */
+  start(name: string, flags?: readonly string[], options?: SiteNodeOptions): Promise<SiteNode>;
   /** Random bytes of a seed, on the chain and on no node. */
   submit(size: number, seed: number): Promise<SiteFile>;
   /** The same, stored whole on a node. */
@@ -76,13 +80,13 @@ export async function startSite(): Promise<Site> {
     chain,
     dir,
     writer,
-    async start(name, flags = [], rpcUrl = chain.rpcUrl) {
+    async start(name, flags = [], { rpcUrl = chain.rpcUrl, env } = {}) {
       const started = performance.now();
       const folder = join(dir, name);
-      const process = await startStorageNode({ ...chain, rpcUrl }, folder, [
-        ...['--kernels', 'wasm', '--hash-threads', '1', '--scrub-bytes-per-second', '0'],
-        ...flags,
-      ]);
+      const usual = ['--kernels', 'wasm', '--hash-threads', '1', '--scrub-bytes-per-second', '0'];
+      const process = await startStorageNode({ ...chain, rpcUrl }, folder, [...usual, ...flags], {
+        env,
+      });
       const readyMs = performance.now() - started;
       processes.add(process);
       const { url, adminUrl, p2pAddresses } = process.ready;

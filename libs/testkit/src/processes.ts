@@ -30,12 +30,19 @@ function statusBytes(pid: number, field: string): number {
   }
 }
 
+/** `env`: variables on top of our own. */
+export type ProcessOptions = { env?: Readonly<Record<string, string>> | undefined };
+
 /** Starts a program of this repository that prints one JSON line when it serves. */
-export async function startProcess(entry: string, args: readonly string[]): Promise<TestProcess> {
+export async function startProcess(
+  entry: string,
+  args: readonly string[],
+  { env }: ProcessOptions = {},
+): Promise<TestProcess> {
   const child: ChildProcess = spawn(
     process.execPath,
     ['--conditions=source', join(REPOSITORY, entry), ...args],
-    { stdio: ['ignore', 'pipe', 'inherit'] },
+    { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } },
   );
   const gone = new Promise<never>((_, reject) => {
     child.once('exit', (code) => reject(new Error(`${entry} ended with ${code}`)));
@@ -68,8 +75,9 @@ export function startStorageNode(
   chain: { rpcUrl: string; deployment: Deployment },
   dataDir: string,
   extra: readonly string[] = [],
+  options: ProcessOptions = {},
 ): Promise<TestProcess> {
-  return startProcess('apps/storage-node/src/main.ts', [
+  const flags = [
     '--data-dir',
     dataDir,
     '--chain-rpc-url',
@@ -89,7 +97,8 @@ export function startStorageNode(
     '--no-p2p',
     '--ready-json',
     ...extra,
-  ]);
+  ];
+  return startProcess('apps/storage-node/src/main.ts', flags, options);
 }
 
 /** Flags of a node that talks to peers on this machine; the ready line names its `p2pAddresses`. */
