@@ -35,7 +35,8 @@ export const FOUND_AND_FIXED: readonly Finding[] = [
   {
     date: '2026-11-25',
     row: 'bad-rpc',
-    found: 'an endpoint that turned to another chain made a node revert everything.',
-    fix: 'The chain id is asked before anything is undone (`libs/chain/test/follower.test.ts`).',
+    found:
+      'an endpoint that turned to another chain made a node revert everything, also when it turned back while it was looked at (3 of 48).',
+    fix: 'Chain id and block are asked once more, in one request, before anything is undone (`libs/chain/test/follower.test.ts`).',
   },
 ];

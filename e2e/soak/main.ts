@@ -87,7 +87,7 @@ async function runRow(row: FaultRow, settings: Settings, signal: AbortSignal): P
   console.error(`== ${row.id} (seed ${seed}, size ${size})`);
   let seen: Seen;
   try {
-    seen = await row.run({ size, seed, signal, log });
+    seen = await row.run({ size, seed, isTimed: true, signal, log });
   } catch (error) {
     signal.throwIfAborted();
     const stack = error instanceof Error ? error.stack : undefined;

@@ -31,6 +31,8 @@ export type RowOptions = {
   size: number;
   /** Repeats the run, as far as processes and sockets can be repeated. */
   seed: number;
+  /** Whether times decide; not in `npm test`, which runs on machines that are busy. */
+  isTimed: boolean;
   signal: AbortSignal;
   /** Progress, for people. */
   log(text: string): void;

@@ -114,7 +114,7 @@ export class LogFollower {
       depth++;
     }
     if (common === progress) return;
-    await this.#checkChain();
+    await this.#confirm(progress);
     log.warn(
       { from: progress.number, to: common?.number ?? null, depth },
       'chain reorganised, reverting',
@@ -130,19 +130,24 @@ export class LogFollower {
     return known !== undefined && (await reader.block(known.number))?.hash === known.hash;
   }
 
-  /** Throws `CHAIN_WRONG_CHAIN_ID` when the endpoint serves another chain than at the start. */
-  async #checkChain(): Promise<void> {
+  /**
+   * Asks once more, in one request, whether it is our chain that no longer has the block: behind one address may be several
+   * endpoints. Throws `CHAIN_WRONG_CHAIN_ID`, and `CHAIN_MOVED` when the block is there after all.
+   */
+  async #confirm(progress: BlockRef): Promise<void> {
+    const { reader } = this.#deps;
     const wanted = this.#options.chainId;
-    if (wanted === undefined) return;
-    const chainId = await this.#deps.reader.chainId();
-    if (chainId === wanted) return;
-    throw new CodedError({
-      code: 'CHAIN_WRONG_CHAIN_ID',
-      kind: 'unavailable',
-      message: `the chain RPC serves chain ${chainId} now, not ${wanted}`,
-      hint: 'check where the RPC leads; nothing was undone',
-      details: { chainId, wanted },
-    });
+    const [chainId, block] = await Promise.all([reader.chainId(), reader.block(progress.number)]);
+    if (wanted !== undefined && chainId !== wanted) {
+      throw new CodedError({
+        code: 'CHAIN_WRONG_CHAIN_ID',
+        kind: 'unavailable',
+        message: `the chain RPC serves chain ${chainId} now, not ${wanted}`,
+        hint: 'check where the RPC leads; nothing was undone',
+        details: { chainId, wanted },
+      });
+    }
+    if (block?.hash === progress.hash) throw moved(progress.number, progress.number);
   }
 
   async #chainedPage(

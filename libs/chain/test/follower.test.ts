@@ -96,3 +96,18 @@ it.each([10, 30, 50])(
     await follower.stop();
   },
 );
+
+it('an endpoint that turns to another chain and back while it is looked at undoes nothing', async () => {
+  const endpoint = new Endpoint(makeChain(30));
+  const { sink, follower } = follow(endpoint);
+  await follower.trigger();
+  endpoint.blocks = makeChain(40, 7);
+  endpoint.chainId = async () => {
+    endpoint.blocks = makeChain(31);
+    return CHAIN;
+  };
+  await follower.trigger();
+  await follower.trigger();
+  expect([sink.reverts, sink.submissions.length]).toEqual([0, 31]);
+  await follower.stop();
+});
