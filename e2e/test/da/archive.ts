@@ -4,16 +4,15 @@ import { join } from 'node:path';
 import { bytesToHex, hexToBytes, parseAddress } from '@cairn/base';
 import { createTransactionSender } from '@cairn/chain';
 import { depositCall } from '@cairn/chain/da';
-import { deployStorage } from '@cairn/contracts/deploy';
-import { DEVNET } from '@cairn/protocol';
 import { decodeHeader } from '@cairn/quorum';
 import { type BlobStatus, DisperserClient } from '@cairn/rpc/grpc';
 import { createBlobAccount } from '@cairn/sdk/da';
-import { patternBytes, startIndexer, startStorageNode } from '@cairn/testkit';
+import { patternBytes } from '@cairn/testkit';
 import { afterAll, expect, it } from 'vitest';
 import type { DaNetwork } from '../../src/da-network.ts';
 import { type CliResult, cairn } from '../../src/devnet.ts';
 import { entranceOf } from '../../src/read-blob.ts';
+import { startStorageLane } from '../../src/storage-lane.ts';
 
 const settings = { timeoutMs: 60_000 };
 
@@ -44,13 +43,7 @@ export function archiveOfOwnBlobs(on: () => DaNetwork): void {
   });
 
   it('cairn da put --archive gives the root of a file that cairn get reads, and cairn da status has it', async () => {
-    const { anvil } = on();
-    const { privateKey } = anvil.accounts[0]!;
-    const deployment = await deployStorage({ rpcUrl: anvil.rpcUrl, privateKey, preset: DEVNET });
-    const chain = { rpcUrl: anvil.rpcUrl, deployment };
-    const node = stack.use(await startStorageNode(chain, join(on().dir, 'storage')));
-    const indexer = stack.use(await startIndexer([String(node.ready.url)]));
-    indexerUrl = String(indexer.ready.url);
+    ({ indexerUrl } = stack.use(await startStorageLane(on())));
     // One account pays for certificates and for copies.
     await on().restartDisperser(['--archive-indexer-url', indexerUrl]);
     const path = join(on().dir, 'blob.bin');
@@ -68,7 +61,7 @@ export function archiveOfOwnBlobs(on: () => DaNetwork): void {
     const sender = createTransactionSender({ rpcUrl: anvil.rpcUrl, privateKey });
     await sender.send(depositCall(reader.contracts, sender.address, 10n ** 15n));
     const account = createBlobAccount(privateKey, await entranceOf(on()));
-    const blobs = Array.from({ length: 3 }, (_, i) => patternBytes(50_000 + i, 91 + i));
+    const blobs = [91, 92].map((seed) => patternBytes(50_000, seed));
     const keys: Uint8Array[] = [];
     {
       using own = new DisperserClient(disperser());

@@ -122,7 +122,7 @@ export function ownApi(on: () => DaNetwork): void {
     const decoded = decodeHeader(header);
     await own.disperse(blobKey, await sign(decoded), settings);
     await on().disperser.stop('SIGKILL');
-    await on().restartDisperser();
+    await on().restartDisperser(['--tries-max', '2']); // so that the last test here has not to wait for five
     reconnect();
     const last = await endOf(blobKey);
     if (last.state === 'FINALIZED') {

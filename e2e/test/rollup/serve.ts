@@ -2,19 +2,11 @@ import { execFile } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { deployStorage } from '@cairn/contracts/deploy';
-import { DEVNET } from '@cairn/protocol';
-import {
-  REPOSITORY,
-  startIndexer,
-  startProcess,
-  startStorageNode,
-  type TestProcess,
-  waitFor,
-} from '@cairn/testkit';
+import { REPOSITORY, startProcess, type TestProcess, waitFor } from '@cairn/testkit';
 import { afterAll, expect, it } from 'vitest';
 import { OpClient } from '../../src/op-client.ts';
 import { inputOf, type OnRollups } from '../../src/rollup-network.ts';
+import { startStorageLane } from '../../src/storage-lane.ts';
 
 /** What the suites after this one find in the archive, and how to read it. */
 export type ServedArchive = {
@@ -33,15 +25,7 @@ export function daServe(on: OnRollups): () => ServedArchive {
   it('serves posters of both stacks and archives their blobs', async () => {
     const { network } = on();
     const { rpcUrl, accounts } = network.anvil;
-    const deployment = await deployStorage({
-      rpcUrl,
-      privateKey: accounts[0]!.privateKey,
-      preset: DEVNET,
-    });
-    const node = stack.use(
-      await startStorageNode({ rpcUrl, deployment }, join(network.dir, 'storage')),
-    );
-    const indexer = stack.use(await startIndexer([String(node.ready.url)]));
+    const { indexerUrl } = stack.use(await startStorageLane(network));
     const keyFile = join(network.dir, 'serve.key');
     writeFileSync(keyFile, accounts[6]!.privateKey, { mode: 0o600 });
     const dataDir = join(network.dir, 'serve');
@@ -50,7 +34,7 @@ export function daServe(on: OnRollups): () => ServedArchive {
       stack.use(
         await startProcess('apps/cli/src/main.ts', [
           ...['da', 'serve', '--rpc', rpcUrl, '--entrance', network.reader.contracts.entrance],
-          ...['--indexer', String(indexer.ready.url), '--data-dir', dataDir],
+          ...['--indexer', indexerUrl, '--data-dir', dataDir],
           ...['--key-file', keyFile, '--op-port', '0', '--nitro-port', '0', ...extra],
         ]),
       );

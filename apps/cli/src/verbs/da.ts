@@ -5,6 +5,7 @@ import type { DaAction } from './da/action.ts';
 import { challenge } from './da/challenge.ts';
 import { get } from './da/get.ts';
 import { put } from './da/put.ts';
+import { refuse } from './da/refuse.ts';
 import { sample } from './da/sample.ts';
 import { SERVE_FLAGS, serve } from './da/serve.ts';
 import { status } from './da/status.ts';
@@ -17,6 +18,7 @@ const ACTIONS: Readonly<Record<string, DaAction>> = {
   sample,
   verify,
   challenge,
+  refuse,
   serve,
 };
 

@@ -43,7 +43,7 @@ export const SERVE_FLAGS: FlagSpec = {
   'rollup-recency-blocks': { type: 'string', description: 'serve: age at which reads refuse' },
   'rollup-verifier-address': {
     type: 'string',
-    description: "serve: the rollup's RollupVerifier (the devnet's, or DAEntrance)",
+    description: "serve, refuse: the rollup's RollupVerifier (the devnet's, or DAEntrance)",
   },
   'metrics-port': { type: 'string', description: 'serve: port of GET /metrics' },
 };
