@@ -109,3 +109,16 @@ it('forgets ended blobs with all that belongs to them, and no others', async () 
   expect(queue.attemptsOf('FINALIZED')).toEqual([]);
   expect(queue.attemptsOf('PROCESSING')).toHaveLength(1);
 });
+
+it('opens what an earlier format left: its blobs go on, and none of them to an archive', async () => {
+  const before = openDatabase(join(dir, 'queue.db'), MIGRATIONS.slice(0, 3));
+  before
+    .prepare("INSERT INTO blob (id, state, length, accepted_at) VALUES ('a', 'PROCESSING', 3, 7)")
+    .run();
+  before.close();
+  const queue = await open();
+  expect(queue.get('a')).toMatchObject({ state: 'PROCESSING', isArchived: false, key: null });
+  queue.finalize(queue.get('a')!);
+  expect(queue.get('a')).toMatchObject({ state: 'FINALIZED' });
+  expect(queue.unarchived).toBe(0);
+});
