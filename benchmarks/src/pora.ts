@@ -94,7 +94,10 @@ function computeCases(kernels: Kernels, range: ReturnType<typeof makeRange>): Be
   ];
 }
 
-/** Loads in random order, four in flight: as a search thread reads them (checked) and from a file of the same bytes. */
+/**
+ * Loads in random order: as a search thread reads them while they are in memory, as the store reads them (four in flight, their
+ * sums checked), and from a file of the same bytes (four in flight).
+ */
 async function readCases(
   stack: AsyncDisposableStack,
   store: Awaited<ReturnType<typeof openSealedStore>>,
@@ -117,12 +120,19 @@ async function readCases(
     };
     await Promise.all(buffers.map(lane));
   };
+  const unchecked = async (load: number, into: Uint8Array): Promise<void> =>
+    assert(await reader.readNow(store.place(load)!, into), `load ${load} can be read`);
   const checked = async (load: number, into: Uint8Array): Promise<void> => {
     const ticket = store.place(load)!;
     await reader.read(ticket, into);
     assert(isSlotSound(into, ticket), `load ${load} is as it was stored`);
   };
   return [
+    {
+      name: 'search.readLoad/random',
+      count: READS,
+      run: () => inFlight(unchecked),
+    },
     {
       name: 'store.readLoad/random',
       count: READS,
@@ -203,13 +213,14 @@ async function run(options: { rounds?: number; signal?: AbortSignal }): Promise<
       rows,
       ratios: [
         ...backends.flatMap(({ backend }) => computeRatios(rows, backend)),
+        ratio(rows, 'search.readLoad/random', 'fs.read/bytes=256Ki/random', 0.8),
         ratio(rows, 'store.readLoad/random', 'fs.read/bytes=256Ki/random', 0.8),
         ratio(rows, 'upload/mineCpu=50', 'upload/mining=off', 0.85),
       ],
       notes: [
         'iteration: a pad and 64 seals of a load in memory; pora.* is the code that nodes and verifiers share, kernels.* the kernels alone on loads that lie in their memory; CPU time of one thread',
         `search: the node's search over its sealed store on disk, ${CORES} threads or one, per second of the wall clock; process: independent processes that mine from memory, the ceiling that this machine gives`,
-        'reads: four in flight, page cache; a search thread checks the bytes against the CRC of every 4 KiB',
+        'reads: page cache; a search thread reads by itself and checks the sums of loads that have a hit, the store checks all it reads',
         'upload: 64 MiB to one node that mines at --mine-cpu 50 with all its threads, and to the same node with mining stopped, in turns; the block of the submission included',
         'get and sync of data that is stored sealed: the suite sealed',
         native.kernels ? `native: ${native.isa}` : `native: not measured, ${native.reason}`,

@@ -16,7 +16,7 @@ const digest = hash(1);
 const sealed = seededRandom(2).bytes(LOADS * SLOT);
 const deadline = (what: string) => ({ timeoutMs: 20_000, what });
 
-async function setUp(stack: AsyncDisposableStack) {
+async function setUp(stack: AsyncDisposableStack, readAhead?: boolean) {
   const { path: dir } = stack.use(await temporaryFolder());
   const store = stack.adopt(
     await SealedCopy.open({ log: silentLogger }, { dir, segmentsPerVolume: 4 }),
@@ -40,7 +40,7 @@ async function setUp(stack: AsyncDisposableStack) {
       onHit: (hit) => hits.push(hit),
       onWorked: () => {},
     },
-    { threads: 2, cpuPercent: 100, backend: 'wasm' },
+    { threads: 2, cpuPercent: 100, backend: 'wasm', readAhead },
   );
   stack.adopt(search, (owned) => owned.stop());
   const flowLength = LOADS * SECTORS_PER_LOAD;
@@ -70,24 +70,30 @@ async function setUp(stack: AsyncDisposableStack) {
 }
 
 describe('the search', () => {
-  it('finds seals of the loads that are held, with the bytes that are stored, and none that is absent', async () => {
-    await using stack = new AsyncDisposableStack();
-    const { search, task, hits, unsound } = await setUp(stack);
-    search.setTask(
-      hash(4),
-      task(4, { place: (load) => (load === 6 ? undefined : task(4).place(load)) }),
-    );
-    search.start();
-    await waitFor(() => hits.length > 400, deadline('hits'));
-    const loads = new Set(hits.map((hit) => hit.loadStart / SECTORS_PER_LOAD));
-    expect([...loads].sort()).toEqual([0, 1, 2, 3, 4, 5, 7]);
-    for (const { loadStart, sealOffset, sealedData } of hits) {
-      const at = (loadStart / SECTORS_PER_LOAD) * SLOT + sealOffset * 4096;
-      expect(Buffer.compare(sealedData, sealed.subarray(at, at + 4096))).toBe(0);
-      if (loadStart / SECTORS_PER_LOAD === 5) expect(sealOffset).toBeGreaterThanOrEqual(40);
-    }
-    expect(unsound).toEqual([]);
-  });
+  it.each([
+    ['by themselves', false],
+    ['ahead', true],
+  ])(
+    'reading %s, finds seals of the loads that are held, with the bytes that are stored, and none that is absent',
+    async (_, readAhead) => {
+      await using stack = new AsyncDisposableStack();
+      const { search, task, hits, unsound } = await setUp(stack, readAhead);
+      search.setTask(
+        hash(4),
+        task(4, { place: (load) => (load === 6 ? undefined : task(4).place(load)) }),
+      );
+      search.start();
+      await waitFor(() => hits.length > 2000, deadline('hits'));
+      const loads = new Set(hits.map((hit) => hit.loadStart / SECTORS_PER_LOAD));
+      expect([...loads].sort()).toEqual([0, 1, 2, 3, 4, 5, 7]);
+      for (const { loadStart, sealOffset, sealedData } of hits) {
+        const at = (loadStart / SECTORS_PER_LOAD) * SLOT + sealOffset * 4096;
+        expect(Buffer.compare(sealedData, sealed.subarray(at, at + 4096))).toBe(0);
+        if (loadStart / SECTORS_PER_LOAD === 5) expect(sealOffset).toBeGreaterThanOrEqual(40);
+      }
+      expect(unsound).toEqual([]);
+    },
+  );
 
   it('says nothing of a task that ended, and goes on with the next', async () => {
     await using stack = new AsyncDisposableStack();

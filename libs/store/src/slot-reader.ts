@@ -4,6 +4,7 @@
  *
  * A slot may be given to another segment while it is read: then the sums do not match, and whoever has the index knows more.
  */
+import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { matchesChecksums } from './checksum.ts';
@@ -30,11 +31,32 @@ export class SlotReader {
     this.#filesMax = options.filesMax;
   }
 
-  /** Fills `into` (256 KiB) with a slot; false when the file is shorter or cannot be read. The bytes are still to be checked. */
-  async read({ volume, offset }: SlotTicket, into: Uint8Array): Promise<boolean> {
-    try {
-      const file = await this.#file(volume);
+  /** Fills `into` (256 KiB) with a slot; false when it cannot be read. The bytes are still to be checked. */
+  read(ticket: SlotTicket, into: Uint8Array): Promise<boolean> {
+    return this.#fill(ticket, into, async (file, offset) => {
       const { bytesRead } = await file.read(into, 0, SLOT_BYTES, offset);
+      return bytesRead;
+    });
+  }
+
+  /** The same on this thread, which waits: less work where the bytes are in memory, as no other thread has to fetch them. */
+  readNow(ticket: SlotTicket, into: Uint8Array): Promise<boolean> {
+    return this.#fill(ticket, into, (file, offset) =>
+      readSync(file.fd, into, 0, SLOT_BYTES, offset),
+    );
+  }
+
+  async close(): Promise<void> {
+    for (const volume of [...this.#files.keys()]) this.#forget(volume);
+  }
+
+  async #fill(
+    { volume, offset }: SlotTicket,
+    into: Uint8Array,
+    fill: (file: FileHandle, offset: number) => number | Promise<number>,
+  ): Promise<boolean> {
+    try {
+      const bytesRead = await fill(await this.#file(volume), offset);
       // The last slot of a volume ends where it was written to.
       if (bytesRead < SLOT_BYTES) into.fill(0, bytesRead);
       return true;
@@ -42,10 +64,6 @@ export class SlotReader {
       this.#forget(volume);
       return false;
     }
-  }
-
-  async close(): Promise<void> {
-    for (const volume of [...this.#files.keys()]) this.#forget(volume);
   }
 
   #file(volume: number): Promise<FileHandle> {

@@ -11,8 +11,10 @@ import type {
   SearchedReply,
   SearchJob,
   SearchReply,
+  SearchWorkerData,
 } from './search-worker.ts';
 
+export type SearchThreadOptions = Omit<SearchWorkerData, 'voidBelow'>;
 export type Draw = Omit<DrawJob, 'kind' | 'id'>;
 /** A drawn batch. `recalled[i]` is the load of nonce i, counted from the start of the range; undefined where there is none. */
 export type DrawnBatch = { id: number; recalled: (number | undefined)[]; busyMs: number };
@@ -27,16 +29,16 @@ export class SearchThread {
   #next = 1;
   #dead: unknown;
 
-  private constructor(backend: string) {
+  private constructor(options: SearchThreadOptions) {
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
     this.#worker = new Worker(new URL(`./search-worker.${extension}`, import.meta.url), {
-      workerData: { backend, voidBelow: this.#voidBelow },
+      workerData: { ...options, voidBelow: this.#voidBelow } satisfies SearchWorkerData,
     });
   }
 
   /** A thread that takes work. It ends with the signal; what waits for it then rejects with `MINE_WORKER_DIED`. */
-  static async start(backend: string, signal: AbortSignal): Promise<SearchThread> {
-    const thread = new SearchThread(backend);
+  static async start(options: SearchThreadOptions, signal: AbortSignal): Promise<SearchThread> {
+    const thread = new SearchThread(options);
     const worker = thread.#worker;
     const ready = Promise.withResolvers<void>();
     const fail = (error: unknown): void => {

@@ -1,12 +1,17 @@
 /*
- * One search thread: makes the pads of a batch of nonces in lock step, then reads the loads they recall from the volumes, a few at
- * a time, into the buffers its kernels hash in place, and checks their sums. Only hits leave the thread.
+ * One search thread: makes the pads of a batch of nonces in lock step, then reads the loads they recall from the volumes into the
+ * buffers its kernels hash in place. Only hits leave the thread, and only of loads whose sums are right: the sums take as long as
+ * half the hashing, and what is not a hit is of no use to anybody, right or wrong.
+ *
+ * Reads from a disk are started a few loads ahead. Reads from memory (a small shard in the page cache) are done by this thread when
+ * it needs them: handing them to others costs a fifth of an iteration, and a second core. Which it is, the system says: how much
+ * the process had to fetch during the last batch.
  *
  * It runs at the lowest priority where threads have one of their own (Linux): what else the machine has to do comes first.
  */
 import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { KernelBackend } from '@cairn/kernels';
+import { type KernelBackend, PAD_SEED_BYTES } from '@cairn/kernels';
 import { loadNodeKernels } from '@cairn/kernels/node';
 import {
   BYTES_PER_PAD,
@@ -19,6 +24,13 @@ import {
 import { BYTES_PER_SEAL } from '@cairn/protocol';
 import { isSlotSound, SlotReader, type SlotTicket } from '@cairn/store/slot-reader';
 
+export type SearchWorkerData = {
+  backend: 'auto' | KernelBackend;
+  /** One number; batches with a lower id are void. */
+  voidBelow: Int32Array;
+  /** Whether reads are started ahead; undefined: when the loads come from a disk. */
+  readAhead: boolean | undefined;
+};
 export type DrawJob = {
   kind: 'draw';
   id: number;
@@ -56,37 +68,51 @@ export type SearchedReply = {
   /** Loads that were hashed. */
   loads: number;
   hits: { index: number; sealOffset: number; sealedData: Uint8Array }[];
-  /** Nonces whose load was not what its sums say. */
+  /** Nonces whose load could not be read, or would have won and is not what its sums say. */
   unsound: number[];
   busyMs: number;
 };
 export type SearchReply = DrawnReply | SearchedReply;
 
 const READS_IN_FLIGHT = 4;
+/** From so many fetched blocks of 512 bytes a load, an eighth of it, it came from a disk. */
+const COLD_BLOCKS_MIN = 64;
 /** Volumes kept open, per store. */
 const FILES_MAX = 64;
 /** Stores read from: one for each miner id. */
 const READERS_MAX = 64;
 
 const port = parentPort!;
-const { backend, voidBelow } = workerData as {
-  backend: 'auto' | KernelBackend;
-  voidBelow: Int32Array;
-};
+const { backend, voidBelow, readAhead } = workerData as SearchWorkerData;
 if (process.platform === 'linux') setPriority(19); // of this thread only
 const { kernels } = await loadNodeKernels(backend);
 const buffers = kernels.mining.loadBuffers();
 /** The two batches that may be on their way. */
-const drawn = [0, 1].map(() => ({ seeds: new Uint8Array(0), pads: new Uint8Array(0) }));
+const drawn = [newBatch(0), newBatch(0)];
 const readers = new Map<string, SlotReader>();
+/** Whether the loads of the last batch came from a disk. */
+let isCold = false;
+
+/** Memory of a batch, used again: new arrays of this size would keep the collector at work. */
+function newBatch(nonces: number) {
+  return {
+    nonces,
+    seeds: new Uint8Array(PAD_SEED_BYTES * nonces),
+    pads: new Uint8Array(BYTES_PER_PAD * nonces),
+    recallSeeds: new Uint8Array(32 * nonces),
+  };
+}
 
 function draw({ id, base, range, nonces }: DrawJob): DrawnReply {
   const started = cpuMs();
-  const seeds = Uint8Array.from(padSeeds(kernels, base, nonces));
-  const { pads, recallSeeds } = kernels.mining.scratchpads(seeds);
-  drawn[id % drawn.length] = { seeds, pads: Uint8Array.from(pads) };
-  const recalled = Array.from({ length: nonces.length / 32 }, (_, i) =>
-    recallLoad(range, recallSeeds.subarray(32 * i, 32 * i + 32)),
+  const count = nonces.length / 32;
+  const slot = id % drawn.length;
+  if (drawn[slot]!.nonces !== count) drawn[slot] = newBatch(count);
+  const batch = drawn[slot]!;
+  batch.seeds.set(padSeeds(kernels, base, nonces));
+  kernels.mining.scratchpads(batch.seeds, batch);
+  const recalled = Array.from({ length: count }, (_, i) =>
+    recallLoad(range, batch.recallSeeds.subarray(32 * i, 32 * i + 32)),
   );
   return { kind: 'drawn', id, recalled, busyMs: cpuMs() - started };
 }
@@ -98,24 +124,30 @@ async function search({ id, dir, target, places }: SearchJob): Promise<SearchedR
   const reader = readerOf(dir);
   const count = places.indexes.length;
   const reads: Promise<boolean>[] = [];
+  const fetchedBefore = process.resourceUsage().fsRead;
+  const isAhead = readAhead ?? isCold;
   for (let i = 0; i < count && !isVoid(id); i++) {
-    for (let k = reads.length; k < Math.min(count, i + READS_IN_FLIGHT); k++)
+    for (let k = reads.length; isAhead && k < Math.min(count, i + READS_IN_FLIGHT); k++)
       reads.push(reader.read(ticketOf(places, k), bufferOf(k)));
-    const isRead = await reads[i]!;
-    if (isVoid(id)) break;
     const [index, load, ticket] = [places.indexes[i]!, bufferOf(i), ticketOf(places, i)];
-    if (!isRead || !isSlotSound(load, ticket)) {
+    const isRead = await (reads[i] ?? reader.readNow(ticket, load));
+    if (isVoid(id)) break;
+    if (!isRead) {
       reply.unsound.push(index);
       continue;
     }
     const hits = kernels.mining.searchLoad({
       load,
       pad: pads.subarray(BYTES_PER_PAD * index, BYTES_PER_PAD * (index + 1)),
-      padSeed: seeds.subarray(64 * index, 64 * (index + 1)),
+      padSeed: seeds.subarray(PAD_SEED_BYTES * index, PAD_SEED_BYTES * (index + 1)),
       target,
       present: ticket.blocks,
     });
     reply.loads++;
+    if (hits.length > 0 && !isSlotSound(load, ticket)) {
+      reply.unsound.push(index);
+      continue;
+    }
     for (const { sealIndex } of hits) {
       const from = sealIndex * BYTES_PER_SEAL;
       const sealedData = load.slice(from, from + BYTES_PER_SEAL);
@@ -123,6 +155,8 @@ async function search({ id, dir, target, places }: SearchJob): Promise<SearchedR
     }
   }
   await Promise.all(reads); // the buffers are the next batch's
+  if (reply.loads > 0)
+    isCold = process.resourceUsage().fsRead - fetchedBefore >= COLD_BLOCKS_MIN * reply.loads;
   reply.busyMs = cpuMs() - started;
   return reply;
 }
@@ -130,7 +164,8 @@ async function search({ id, dir, target, places }: SearchJob): Promise<SearchedR
 /** The node sets the bound when its work changes. */
 const isVoid = (id: number): boolean => id < Atomics.load(voidBelow, 0);
 
-const bufferOf = (read: number): Uint8Array => buffers[read % buffers.length]!;
+/** One more than are in flight: the rest would only take cache. */
+const bufferOf = (read: number): Uint8Array => buffers[read % (READS_IN_FLIGHT + 1)]!;
 
 function ticketOf({ volumes, offsets, present, checksums }: LoadPlaces, i: number): SlotTicket {
   return {

@@ -62,6 +62,8 @@ export type SearchOptions = {
   /** Share of each thread's time that is spent, 1..100. */
   cpuPercent: number;
   backend: 'auto' | KernelBackend;
+  /** Whether threads start reads ahead; by default when loads come from a disk. */
+  readAhead?: boolean | undefined;
 };
 
 const BATCH_NONCES = 16;
@@ -113,7 +115,8 @@ export class Search {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
-        await using thread = await SearchThread.start(this.#options.backend, signal);
+        const { backend, readAhead } = this.#options;
+        await using thread = await SearchThread.start({ backend, readAhead }, signal);
         this.#threads.add(thread);
         try {
           await this.#mine(thread, signal);
