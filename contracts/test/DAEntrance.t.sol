@@ -342,6 +342,41 @@ contract DAEntranceTest is Da {
         assertEq(entrance.checkCertificate(query), 6, "never confirmed");
     }
 
+    function test_who_relays_its_own_blob_keeps_the_relays_part() public {
+        confirm(sealBatch(1, 1, none()));
+        uint256 relayed = entrance.credits(DISPERSER);
+        BlobHeader[] memory headers = new BlobHeader[](1);
+        headers[0] = headerFor(2, keccak256("own"), 100_000);
+        headers[0].disperser = account;
+        Sealed memory batch = sealHeaders(headers, none());
+        uint256 fee = entrance.feeOf(headers[0]);
+        uint256 before = balanceOf(account);
+        coolAll();
+        confirm(batch);
+        vm.snapshotGasLastCall("DA", "confirm steady, 1 blob of its own disperser, 0 absentees");
+        uint256 charged = before - balanceOf(account);
+        uint256 kept = fee * entrance.DISPERSER_BPS() / 10_000;
+        assertTrue(charged <= fee - kept && charged + (1 << 20) > fee - kept, "all but its own part");
+        assertEq(entrance.credits(account), 0, "nothing to collect");
+        assertEq(entrance.credits(DISPERSER), relayed, "nobody else earns");
+    }
+
+    /// Otherwise one header would have many keys, and could be charged under each of them.
+    function test_a_field_longer_than_its_type_is_refused() public {
+        BlobHeader memory header = sealBatch(1, 1, none()).headers[0];
+        bytes memory call = abi.encodeCall(entrance.blobKeyOf, (header));
+        uint256 refused = 0;
+        for (uint256 word = 0; word < 12; ++word) {
+            bytes memory changed = bytes.concat(call);
+            changed[4 + 32 * word] ^= 0x80; // the uppermost bit
+            (bool ok,) = address(entrance).staticcall(changed);
+            if (!ok) ++refused;
+            // commitment, nonce and maxFee have all 256 bits.
+            assertTrue(ok == (word == 4 || word == 7 || word == 11), "which fields are narrow");
+        }
+        assertEq(refused, 9, "every narrow field");
+    }
+
     function test_gas_of_certificates() public {
         confirm(sealBatch(1, 1, none()));
         Sealed memory batch = sealBatch(1, 2, none());

@@ -369,12 +369,13 @@ contract DAEntrance is IDAEntrance, Governed {
             revert BadBatch(batch.blobs, count, authorizations.length);
         }
         keys = new bytes32[](count);
-        bytes32[] memory level = new bytes32[](count);
-        for (uint256 i = 0; i < count; ++i) {
-            keys[i] = Certificates.blobKey(headers[i], address(this));
-            level[i] = keys[i];
+        for (uint256 i = 0; i < count; ++i) keys[i] = Certificates.blobKey(headers[i], address(this));
+        bytes32 actual = keys[0];
+        if (count > 1) {
+            bytes32[] memory level = new bytes32[](count);
+            for (uint256 i = 0; i < count; ++i) level[i] = keys[i];
+            actual = Certificates.root(level);
         }
-        bytes32 actual = Certificates.root(level);
         if (actual != batch.root) revert WrongRoot(batch.root, actual);
     }
 
@@ -455,9 +456,10 @@ contract DAEntrance is IDAEntrance, Governed {
         returns (Reject)
     {
         if (header.version != VERSION || header.length == 0) return Reject.Version;
-        if (!_isRightShape(header.shape, header.length, all.set.memberCount)) return Reject.Shape;
+        uint256 rowSize = _rowSizeOf(header.shape, header.length, all.set.memberCount);
+        if (rowSize == 0) return Reject.Shape;
         // Paying for a byte and storing 128 MiB.
-        if (header.rowSize != RowAssignment.rowBytes(header.shape, header.length)) return Reject.RowSize;
+        if (header.rowSize != rowSize) return Reject.RowSize;
         if (header.epoch != all.epoch) return Reject.WrongEpoch;
         if (header.expiry != all.expiry) return Reject.WrongExpiry;
         if (header.quorum != all.quorum) return Reject.WrongQuorum;
@@ -470,14 +472,15 @@ contract DAEntrance is IDAEntrance, Governed {
         return Reject.None;
     }
 
-    /// The smallest shape with 64 rows per member and room for the blob.
-    function _isRightShape(uint256 shape, uint256 length, uint256 memberCount) private pure returns (bool) {
+    /// The bytes of a row, if `shape` is the smallest with 64 rows per member and room for the blob; zero otherwise.
+    function _rowSizeOf(uint256 shape, uint256 length, uint256 memberCount) private pure returns (uint256) {
         for (uint256 candidate = 0; candidate < RowAssignment.SHAPES; ++candidate) {
             if (RowAssignment.rowsOf(candidate) < RowAssignment.ROWS_PER_MEMBER_MIN * memberCount) continue;
-            if (RowAssignment.rowBytes(candidate, length) > RowAssignment.ROW_BYTES_MAX) continue;
-            return candidate == shape;
+            uint256 rowSize = RowAssignment.rowBytes(candidate, length);
+            if (rowSize > RowAssignment.ROW_BYTES_MAX) continue;
+            return candidate == shape ? rowSize : 0;
         }
-        return false;
+        return 0;
     }
 
     /// Checks who authorized the header and whether the balance covers it, then spends the nonce.
@@ -498,7 +501,8 @@ contract DAEntrance is IDAEntrance, Governed {
     function _take(Charging memory all, BlobHeader calldata header, bytes32 key, uint256 fee) private {
         bool isConfirmed = all.divisor == 1;
         (uint256 units, uint256 disperserPart, uint256 treasuryPart) = _split(fee);
-        if (!isConfirmed) disperserPart = 0; // nobody earns by letting a batch lapse
+        // Nobody earns by letting a batch lapse; who relays its own blob keeps its part instead of being credited it.
+        if (!isConfirmed || header.disperser == header.account) disperserPart = 0;
         uint256 total = all.set.total;
         uint256 charged = (units * UNIT * all.set.present + total - 1) / total + disperserPart + treasuryPart;
         // charged <= fee, and the balance covers the fee.
@@ -519,15 +523,21 @@ contract DAEntrance is IDAEntrance, Governed {
         pure
         returns (uint256 poolUnits, uint256 disperserPart, uint256 treasuryPart)
     {
-        disperserPart = fee * DISPERSER_BPS / BPS;
-        treasuryPart = fee * TREASURY_BPS / BPS;
-        // Whole units; the rounding, below 2^20 wei, is not charged.
-        poolUnits = (fee - disperserPart - treasuryPart) / UNIT;
+        // A fee is below 2^110 (`_feeOf`), and both parts together are a quarter of it.
+        unchecked {
+            disperserPart = fee * DISPERSER_BPS / BPS;
+            treasuryPart = fee * TREASURY_BPS / BPS;
+            // Whole units; the rounding, below 2^20 wei, is not charged.
+            poolUnits = (fee - disperserPart - treasuryPart) / UNIT;
+        }
     }
 
     function _feeOf(BlobHeader calldata header, uint256 price) private view returns (uint256) {
         if (header.shape >= RowAssignment.SHAPES) return 0; // rejected for its shape
-        return RowAssignment.rowsOf(header.shape) * header.rowSize * retentionSeconds * price;
+        // Rows up to 2^16, row size and retention of 32 bits, price up to PRICE_CAP < 2^30: below 2^110.
+        unchecked {
+            return RowAssignment.rowsOf(header.shape) * header.rowSize * retentionSeconds * price;
+        }
     }
 
     /// What a member earned in a quorum, less what it forfeited: its share of every fee of a batch it was present in.
@@ -549,7 +559,7 @@ contract DAEntrance is IDAEntrance, Governed {
     function _recover(BlobHeader calldata header, bytes calldata signature) private view returns (address) {
         if (signature.length != 65) return address(0);
         bytes32 digest =
-            keccak256(abi.encodePacked(hex"1901", domainSeparator(), keccak256(abi.encode(HEADER_TYPE, header))));
+            keccak256(abi.encodePacked(hex"1901", domainSeparator(), Certificates.structHash(header, HEADER_TYPE)));
         bytes32 s = bytes32(signature[32:64]);
         if (uint256(s) > HALF_ORDER) return address(0); // one signature, one form
         return ecrecover(digest, uint8(signature[64]), bytes32(signature[:32]), s);

@@ -53,15 +53,28 @@ contract DARegistry is IDARegistry {
 
     /* ----------------------------------------------------- storage ----------------------------------------------------- */
 
-    struct Operator {
+    struct OperatorState {
         address record; // the current key; zero: not registered
-        uint48 votes; // counted now; zero unless active
+        uint40 votes; // counted now; zero unless active
         bool isJailed;
         uint16 place; // 1 + index into the active list; zero: inactive
+        // When votes, or the record they count for, changed last. 2^32 blocks are 34 years at four a second.
+        uint32 changedBlock;
         // The second word is all that a reveal writes.
         uint32 lastReveal; // newest epoch it revealed in
         uint40 lockedUntil;
         uint40 activeSince; // block
+    }
+
+    /// What `operatorOf` tells of an operator.
+    struct Operator {
+        address record;
+        uint48 votes;
+        bool isJailed;
+        uint16 place;
+        uint32 lastReveal;
+        uint40 lockedUntil;
+        uint40 activeSince;
     }
 
     struct Epoch {
@@ -78,7 +91,7 @@ contract DARegistry is IDARegistry {
         bytes32[3] key; // x low, y low, x high || y high
     }
 
-    mapping(address operator => Operator) private _operators;
+    mapping(address operator => OperatorState) private _operators;
     mapping(address operator => string) public endpointOf;
     /// votes and record at a block: 48 | 160 bits
     mapping(address operator => Checkpoints.Trace) private _votes;
@@ -130,12 +143,12 @@ contract DARegistry is IDARegistry {
         if (!BLS12381.verify(key, popMessage(msg.sender, key), possession)) revert BadSignature();
         address record = KeyStore.write(key, msg.sender);
         recordOfKey[keyHash] = record;
-        Operator storage operator = _operators[msg.sender];
+        OperatorState storage operator = _operators[msg.sender];
         operator.record = record;
         _setEndpoint(endpoint);
         emit OperatorRegistered(msg.sender, record, endpoint);
         // A new key counts from the next snapshot; members of running epochs keep the record they revealed with.
-        if (operator.place != 0) _votes[msg.sender].push((uint256(operator.votes) << 160) | uint160(record));
+        if (operator.place != 0) _note(operator, msg.sender);
     }
 
     /// @inheritdoc IDARegistry
@@ -147,7 +160,7 @@ contract DARegistry is IDARegistry {
 
     /// @inheritdoc IDARegistry
     function activate(address evicted) external {
-        Operator storage operator = _operators[msg.sender];
+        OperatorState storage operator = _operators[msg.sender];
         if (operator.record == address(0)) revert NotRegistered(msg.sender);
         if (operator.place != 0) revert AlreadyActive(msg.sender);
         if (operator.isJailed) {
@@ -191,7 +204,7 @@ contract DARegistry is IDARegistry {
 
     /// @inheritdoc IDARegistry
     function reportMissed(address operator, uint256 epoch) external {
-        Operator storage entry = _operators[operator];
+        OperatorState storage entry = _operators[operator];
         uint256 before = epoch - 1;
         bool isOver = block.number >= _windowEnd(epoch);
         // An epoch without a seed had no reveals: nobody missed it.
@@ -313,14 +326,18 @@ contract DARegistry is IDARegistry {
         Epoch storage entry = _epochs[epoch];
         uint256 atEpoch = epochAt(referenceBlock);
         if (atEpoch != epoch) _checkCarryOver(epoch, quorum, atEpoch);
-        (out.openCount, out.openIndex) = _openRank(epoch, quorum);
-        if (!_isOpen(epoch, quorum)) revert NotServing(epoch, quorum, atEpoch);
-        out.seed = entry.seed;
+        bool isOpen;
+        (out.openCount, out.openIndex, isOpen) = _openRank(epoch, quorum);
+        if (!isOpen) revert NotServing(epoch, quorum, atEpoch);
+        // Nothing is drawn where there is one quorum.
+        if (out.openCount > 1) out.seed = entry.seed;
         out.obligationEnd = entry.lockedUntil - answerSeconds;
         Quorum storage group = _quorums[epoch][quorum];
         out.total = group.weight;
         out.memberCount = group.members;
         out.key = _load(group);
+        out.present = out.total;
+        if (absentees.length == 0) return out;
         uint256 absent = 0;
         bytes32[4] memory absentKey;
         for (uint256 i = 0; i < absentees.length; ++i) {
@@ -390,7 +407,16 @@ contract DARegistry is IDARegistry {
     }
 
     function operatorOf(address operator) external view returns (Operator memory) {
-        return _operators[operator];
+        OperatorState storage entry = _operators[operator];
+        return Operator({
+            record: entry.record,
+            votes: entry.votes,
+            isJailed: entry.isJailed,
+            place: entry.place,
+            lastReveal: entry.lastReveal,
+            lockedUntil: entry.lockedUntil,
+            activeSince: entry.activeSince
+        });
     }
 
     function epochOf(uint256 epoch) external view returns (Epoch memory) {
@@ -418,7 +444,7 @@ contract DARegistry is IDARegistry {
         return (sums >> 112, sums & type(uint112).max);
     }
 
-    function votesAt(address operator, uint256 number) external view returns (uint256 votes, address record) {
+    function votesAt(address operator, uint256 number) public view returns (uint256 votes, address record) {
         uint256 word = _votes[operator].valueAt(number);
         return (word >> 160, address(uint160(word)));
     }
@@ -439,20 +465,27 @@ contract DARegistry is IDARegistry {
 
     /// The one place where votes and their sums change.
     function _setVotes(address operator, uint256 votes) private {
-        Operator storage entry = _operators[operator];
+        OperatorState storage entry = _operators[operator];
         uint256 before = entry.votes;
         if (before == votes) return;
-        entry.votes = uint48(votes);
+        entry.votes = uint40(votes);
         uint256 sums = _sums.latest();
         uint256 s1 = (sums >> 112) + votes - before;
         uint256 s2 = (sums & type(uint112).max) + votes * votes - before * before;
         _sums.push((s1 << 112) | s2);
-        _votes[operator].push(votes == 0 ? 0 : (votes << 160) | uint160(entry.record));
+        _note(entry, operator);
         emit VotesChanged(operator, votes);
     }
 
+    /// Appends votes and record as they are now to the trace.
+    function _note(OperatorState storage entry, address operator) private {
+        entry.changedBlock = uint32(block.number);
+        uint256 votes = entry.votes;
+        _votes[operator].push(votes == 0 ? 0 : (votes << 160) | uint160(entry.record));
+    }
+
     function _removeActive(address operator) private {
-        Operator storage entry = _operators[operator];
+        OperatorState storage entry = _operators[operator];
         uint256 place = entry.place;
         address last = _active[_active.length - 1];
         _active[place - 1] = last;
@@ -493,12 +526,14 @@ contract DARegistry is IDARegistry {
     }
 
     function _snapshotOf(address operator, uint256 epoch) private view returns (uint256 votes, address record) {
-        uint256 word = _votes[operator].valueAt(snapshotBlock(epoch));
-        votes = word >> 160;
-        record = address(uint160(word));
+        OperatorState storage entry = _operators[operator];
+        uint256 at = snapshotBlock(epoch);
+        // Mostly nothing changed since: one word then, where the trace takes two.
+        if (entry.changedBlock <= at) (votes, record) = (entry.votes, entry.record);
+        else (votes, record) = votesAt(operator, at);
         if (votes == 0) revert NotActive(operator, epoch);
         // Windows of epochs do not overlap, so the newest reveal tells.
-        if (_operators[operator].lastReveal == epoch) revert AlreadyRevealed(operator, epoch);
+        if (entry.lastReveal == epoch) revert AlreadyRevealed(operator, epoch);
     }
 
     function _admit(
@@ -521,9 +556,8 @@ contract DARegistry is IDARegistry {
         unchecked {
             entry.betaSum += uint256(beta); // modulo 2^256 by definition
         }
-        Operator storage who = _operators[operator];
-        // Already revealed twice in one batch: the first one of the two set this.
-        if (who.lastReveal == epoch) revert AlreadyRevealed(operator, epoch);
+        OperatorState storage who = _operators[operator];
+        // `_snapshotOf` looked whether it is the epoch's already, also for a second one in the same batch.
         who.lastReveal = uint32(epoch);
         if (who.lockedUntil < entry.lockedUntil) who.lockedUntil = entry.lockedUntil;
         emit Revealed(epoch, operator, index, member, votes, record, beta);
@@ -555,12 +589,18 @@ contract DARegistry is IDARegistry {
         return scaled >= 3 * uint256(entry.votes) && scaled <= 5 * uint256(entry.votes);
     }
 
-    /// How many quorums of an epoch are open, and how many of those lie before `quorum`. Q is at most 1,024/EFF_PER_QUORUM.
-    function _openRank(uint256 epoch, uint256 quorum) private view returns (uint256 count, uint256 rank) {
+    /// How many quorums of an epoch are open, how many of those lie before `quorum`, and whether it is one of them. Q is at most
+    /// 1,024/EFF_PER_QUORUM.
+    function _openRank(uint256 epoch, uint256 quorum)
+        private
+        view
+        returns (uint256 count, uint256 rank, bool isOpen)
+    {
         uint256 end = _epochs[epoch].quorumCount;
         for (uint256 i = 0; i < end; ++i) {
             if (!_isOpen(epoch, i)) continue;
             if (i < quorum) ++rank;
+            if (i == quorum) isOpen = true;
             ++count;
         }
     }
@@ -569,7 +609,7 @@ contract DARegistry is IDARegistry {
     function _checkCarryOver(uint256 epoch, uint256 quorum, uint256 atEpoch) private view {
         if (atEpoch < epoch || atEpoch - epoch > CARRY_OVER) revert NotServing(epoch, quorum, atEpoch);
         for (uint256 e = epoch + 1; e <= atEpoch; ++e) {
-            (uint256 count,) = _openRank(e, 0);
+            (uint256 count,,) = _openRank(e, 0);
             if (count != 0) revert NotServing(epoch, quorum, atEpoch);
         }
     }

@@ -15,6 +15,7 @@ interface IDARegistry is IStakedService {
         uint256 memberCount;
         /// Unix time up to which members' stake answers for rows; a batch may not expire later.
         uint256 obligationEnd;
+        /// Draws the quorum of a blob; zero when only one is open and nothing is drawn.
         bytes32 seed;
         uint256 openCount;
         /// Place of this quorum among the open ones.

@@ -14,16 +14,82 @@ library Certificates {
     /// Width in bits, less one, of each of these words.
     bytes20 private constant LOOKUP_BITS = hex"011f0f3f3f1fff07071f1fff9f9fff1f0f3fff3f";
 
-    function blobKey(BlobHeader calldata header, address entrance) internal view returns (bytes32) {
-        return keccak256(abi.encode(DaTags.BLOB, block.chainid, entrance, header));
+    /// Bytes of a header and of a batch: both are static, so calldata holds just what `abi.encode` would give.
+    uint256 private constant HEADER_BYTES = 384;
+    uint256 private constant BATCH_BYTES = 192;
+
+    /// @notice `K(abi(BLOB, chainId, entrance, header))`. Reverts on a field that is longer than its type, as `abi.encode` does.
+    /// @dev Copied instead of encoded field by field: a third of the gas.
+    function blobKey(BlobHeader calldata header, address entrance) internal view returns (bytes32 key) {
+        checkFields(header);
+        bytes32 tag = DaTags.BLOB;
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            mstore(data, tag)
+            mstore(add(data, 0x20), chainid())
+            mstore(add(data, 0x40), entrance)
+            calldatacopy(add(data, 0x60), header, HEADER_BYTES)
+            key := keccak256(data, add(0x60, HEADER_BYTES))
+        }
     }
 
-    function batchHash(Batch calldata batch) internal pure returns (bytes32) {
-        return keccak256(abi.encode(batch));
+    /// @notice `K(abi(typeHash, header))` of EIP-712. For headers that went through `blobKey`: no field is checked.
+    function structHash(BlobHeader calldata header, bytes32 typeHash) internal pure returns (bytes32 hash) {
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            mstore(data, typeHash)
+            calldatacopy(add(data, 0x20), header, HEADER_BYTES)
+            hash := keccak256(data, add(0x20, HEADER_BYTES))
+        }
     }
 
-    function attestMessage(Batch calldata batch, address entrance) internal view returns (bytes32) {
-        return keccak256(abi.encode(DaTags.ATTEST, block.chainid, entrance, batch));
+    function batchHash(Batch calldata batch) internal pure returns (bytes32 hash) {
+        checkFields(batch);
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            calldatacopy(data, batch, BATCH_BYTES)
+            hash := keccak256(data, BATCH_BYTES)
+        }
+    }
+
+    function attestMessage(Batch calldata batch, address entrance) internal view returns (bytes32 message) {
+        checkFields(batch);
+        bytes32 tag = DaTags.ATTEST;
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            mstore(data, tag)
+            mstore(add(data, 0x20), chainid())
+            mstore(add(data, 0x40), entrance)
+            calldatacopy(add(data, 0x60), batch, BATCH_BYTES)
+            message := keccak256(data, add(0x60, BATCH_BYTES))
+        }
+    }
+
+    /// Every field fits its type: otherwise two encodings of one header would hash differently.
+    function checkFields(BlobHeader calldata header) internal pure {
+        assembly ("memory-safe") {
+            let rest := shr(8, calldataload(header)) // version
+            rest := or(rest, shr(8, calldataload(add(header, 0x20)))) // shape
+            rest := or(rest, shr(32, calldataload(add(header, 0x40)))) // length
+            rest := or(rest, shr(32, calldataload(add(header, 0x60)))) // rowSize
+            rest := or(rest, shr(160, calldataload(add(header, 0xa0)))) // account
+            rest := or(rest, shr(160, calldataload(add(header, 0xc0)))) // disperser
+            rest := or(rest, shr(32, calldataload(add(header, 0x100)))) // epoch
+            rest := or(rest, shr(16, calldataload(add(header, 0x120)))) // quorum
+            rest := or(rest, shr(64, calldataload(add(header, 0x140)))) // expiry
+            if rest { revert(0, 0) }
+        }
+    }
+
+    function checkFields(Batch calldata batch) internal pure {
+        assembly ("memory-safe") {
+            let rest := shr(32, calldataload(batch)) // epoch
+            rest := or(rest, shr(16, calldataload(add(batch, 0x20)))) // quorum
+            rest := or(rest, shr(64, calldataload(add(batch, 0x40)))) // referenceBlock
+            rest := or(rest, shr(64, calldataload(add(batch, 0x60)))) // expiry
+            rest := or(rest, shr(32, calldataload(add(batch, 0x80)))) // blobs
+            if rest { revert(0, 0) }
+        }
     }
 
     /// @notice Root of the left-heavy tree over `keys`, which are overwritten.
@@ -33,7 +99,9 @@ library Certificates {
         uint256 count = keys.length;
         while (count > 1) {
             uint256 half = count / 2;
-            for (uint256 i = 0; i < half; ++i) keys[i] = join(keys[2 * i], keys[2 * i + 1]);
+            for (uint256 i = 0; i < half; ++i) {
+                keys[i] = join(keys[2 * i], keys[2 * i + 1]);
+            }
             if (count % 2 == 1) keys[half] = keys[count - 1];
             count = (count + 1) / 2;
         }
