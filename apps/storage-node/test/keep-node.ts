@@ -45,6 +45,8 @@ export class KeepWorld {
   peers: ShardConfig[] = [];
   /** Indexes of files that peers have. */
   readonly lost = new Set<number>();
+  /** Called before a file is widened. */
+  onWiden: (seq: number, node: KeepNode) => Promise<void> = async () => {};
   draws = 0;
 
   constructor(
@@ -163,6 +165,7 @@ export class KeepNode {
         chainTime: async () => world.time,
         peerShards: () => world.peers,
         widen: async (file) => {
+          await world.onWiden(file.seq, this);
           if (!world.lost.has(file.seq)) await this.upload(file.seq).catch(() => {});
         },
         onChanged: async () => {

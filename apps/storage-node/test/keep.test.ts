@@ -176,6 +176,27 @@ describe('merging', () => {
     await expectSound(one);
   });
 
+  it('a file that became whole for the half while the last ones were fetched is open again for the whole', async () => {
+    const one = await start({ limit: 9 });
+    for (const seq of [0, 1, 2]) await one.upload(seq);
+    one.world.peers = [{ shardId: 0, numShard: 2 }];
+    await one.look();
+    expect(shardName(one.shards.current)).toBe('1/2');
+    one.world.leaseEnds.set(0, one.world.time - 1000);
+    // File 2 lies in the other half; while it is fetched somebody uploads what our half needs of file 5.
+    one.world.onWiden = async (seq, node) => {
+      if (seq !== 2) return;
+      await node.upload(5, [...node.files.required(node.entry(5))]);
+      expect(node.entry(5).state).toBe(STATE.finalized);
+    };
+    await one.look();
+    await one.look();
+    expect(shardName(one.shards.current)).toBe('0/1');
+    expect(one.entry(5).state).toBe(STATE.receiving);
+    expect(one.files.missing(one.entry(5)).size).toBe(3);
+    await expectSound(one);
+  });
+
   it('never goes beyond the shard that the operator gave', async () => {
     const one = await start({ shard: '1/4' });
     await one.look();

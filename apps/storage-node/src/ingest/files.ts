@@ -6,7 +6,7 @@
  * is finalized without an upload (spec/storage-rpc.md 4.3). States are in the database; the counts are derived from the
  * segment store when first asked and kept while the file is open.
  */
-import { CodedError, type Logger } from '@cairn/base';
+import { CodedError, errorMessage, type Logger } from '@cairn/base';
 import { segmentCounts, segmentDataBytes } from '@cairn/merkle';
 import {
   BYTES_PER_SECTOR,
@@ -122,10 +122,15 @@ export class Files {
     return this.#open(file);
   }
 
-  /** The shard changed: what files lack is counted anew, and those that are whole now are finalized. */
+  /** The shard changed: what files lack is counted anew, and those that are whole now are finalized, as far as the disk lets them. */
   async resharded(): Promise<void> {
     this.#missing.clear();
-    for (const file of this.#deps.database.submissions.receiving()) await this.settle(file);
+    for (const file of this.#deps.database.submissions.receiving())
+      await this.settle(file).catch((error: unknown) => {
+        // It is noted for `retry`.
+        const { seq } = file;
+        this.#deps.log.warn({ txSeq: seq, error: errorMessage(error) }, 'could not settle a file');
+      });
   }
 
   /** Notes that a segment is durable; finalizes the file when it was the last one. */

@@ -50,8 +50,8 @@ export class Keeper {
     const now = clock.monotonic();
     try {
       if (pruner && now - this.#prunedAt >= this.#options.pruneIntervalMs) {
-        await pruner.step(signal);
         this.#prunedAt = now;
+        await pruner.step(signal);
       }
     } finally {
       // A chain that does not answer keeps neither the disk full nor the shard as it is.

@@ -80,7 +80,7 @@ export class Resharder {
   }
 
   async #split(): Promise<void> {
-    const { shards, files, receipts, database, random, log, segments } = this.#deps;
+    const { shards, receipts, database, random, log, segments } = this.#deps;
     const from = shards.current;
     if (from.numShard * 2 > this.#options.shardsMax) return;
     const time = await this.#deps.chainTime();
@@ -114,8 +114,14 @@ export class Resharder {
       },
       'shard halved: the limit is near',
     );
-    await files.resharded();
+    await this.#changed();
+  }
+
+  /** Tells everybody before the files are looked through, which may take a while. */
+  async #changed(): Promise<void> {
+    const settled = this.#deps.files.resharded();
     await this.#deps.onChanged();
+    await settled;
   }
 
   /* ------------------------------------------------- merging ------------------------------------------------- */
@@ -193,7 +199,6 @@ export class Resharder {
     });
     this.#restart();
     log.info({ from: shardName(from), to: shardName(shards.current) }, 'shard doubled');
-    await files.resharded();
-    await this.#deps.onChanged();
+    await this.#changed();
   }
 }
