@@ -1,7 +1,10 @@
 // Every row of docs/reliability.md, in the order of the page.
 import { chainRows } from './chain.ts';
 import { codeRows } from './code.ts';
+import { floodRows } from './flood.ts';
+import { fuzzRows } from './fuzz.ts';
 import { hostileRows } from './hostile.ts';
+import { impairmentRows } from './impairment.ts';
 import { kvRows } from './kv.ts';
 import { networkRows } from './network.ts';
 import { nodeRows } from './nodes.ts';
@@ -14,8 +17,11 @@ export const ROWS: readonly FaultRow[] = [
   ...rotRows,
   ...codeRows,
   ...nodeRows,
+  ...impairmentRows,
   ...networkRows,
   ...chainRows,
+  ...fuzzRows,
+  ...floodRows,
   ...hostileRows,
   ...kvRows,
 ];

@@ -6,7 +6,6 @@ import { type RandomSource, seededRandom } from '@cairn/base';
 import { peerFlags, waitFor } from '@cairn/testkit';
 import {
   finalized,
-  metric,
   type Site,
   type SiteFile,
   type SiteNode,
@@ -20,7 +19,6 @@ import { testRow } from './test-row.ts';
 const SEGMENT = 262_144;
 const FILE_SEGMENTS = 64;
 const FLIPS_PER_ROUND = 100;
-const DAMAGED = 'storage_node_scrub_damaged_segments_total';
 /** Slots of one volume file, so that damage is spread over several. */
 const SLOTS_PER_VOLUME = 16;
 const FULL_RATE = String(1024 ** 3);
@@ -93,17 +91,15 @@ class Volumes {
 const pick = <T>(random: RandomSource, list: readonly T[]): T =>
   list[Math.floor(random.next() * list.length)]!;
 
-/** Starts the rotten node beside its peer, reads it while it scrubs, and waits until it is whole again. */
-async function expectHealed(
-  observed: Observations,
-  { site, healthy, file }: Pair,
-  damagedSegments: number,
-): Promise<void> {
+/** Starts the rotten node beside its peer, reads it while it scrubs, and waits until it is whole again, also without the peer. */
+async function expectHealed(observed: Observations, { site, healthy, file }: Pair): Promise<void> {
   const node = await startRotten(site, healthy);
   const first = await servedCounts(node, file);
   observed.expect(first.other === 0, `${first.other} segments were served with wrong bytes`);
-  const isFound = async (): Promise<boolean> => (await metric(node, DAMAGED)) >= damagedSegments;
-  await waitFor(isFound, { timeoutMs: 120_000, what: `${damagedSegments} damaged segments found` });
+  await waitFor(async () => (await servedCounts(node, file)).true === FILE_SEGMENTS, {
+    timeoutMs: 120_000,
+    what: 'every segment found damaged to be healed',
+  });
   await finalized(node, file.seq);
   await node.process.stop();
   const alone = await startRotten(site);
@@ -132,7 +128,7 @@ async function dataFlips({ size, seed, signal, log }: RowOptions): Promise<Seen>
     volumes.save();
     observed.count += flips;
     damagedSegments += hit.size;
-    await expectHealed(observed, pair, hit.size);
+    await expectHealed(observed, pair);
     log(`${observed.count} flips`);
   }
   observed.figures.push(`${damagedSegments} damaged segments, all found and healed`);
@@ -158,7 +154,7 @@ async function swappedSegments({ size, seed, signal }: RowOptions): Promise<Seen
       volumes.save();
     } else swapRows(dir, a, b);
     observed.count++;
-    await expectHealed(observed, pair, 2);
+    await expectHealed(observed, pair);
   }
   return observed.seen();
 }

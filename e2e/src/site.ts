@@ -38,6 +38,12 @@ export type SiteFile = TestFile & { seq: number };
 /** `rpcUrl`: where the node reads the chain, the chain's own by default. */
 export type SiteNodeOptions = ProcessOptions & { rpcUrl?: string | undefined };
 
+/**
+ * For nodes whose memory is measured: garbage is collected late where memory is plenty, which looks like growth, and a leak of
+ * what tens of thousands of messages leave does not fit in this.
+ */
+export const LIMITED_HEAP: SiteNodeOptions = { env: { NODE_OPTIONS: '--max-old-space-size=128' } };
+
 export type Site = AsyncDisposable & {
   kernels: Kernels;
   chain: TestChain;
