@@ -118,6 +118,17 @@ async function tryThrough(
   if (!equalBytes(hexToBytes(key), proposed.blobKey)) throw falseHeader('blobKey');
   const authorization = await account.authorize(header);
   await client.disperse(proposed.blobKey, authorization, settings);
+  return follow(deps, { key, header, proposed }, options, settings);
+}
+
+/** Watches a signed blob until it is as far as was asked for; every certificate is checked on chain. */
+async function follow(
+  deps: ThroughDeps,
+  blob: { key: Hash32; header: BlobHeader; proposed: { header: Uint8Array; blobKey: Uint8Array } },
+  options: ThroughOptions,
+  settings: { signal: AbortSignal | undefined; timeoutMs: number },
+): Promise<ThroughResult> {
+  const { key, header, proposed } = blob;
   const wanted = options.finalized ? ['FINALIZED'] : ['CONFIRMED', 'FINALIZED'];
   let done: ThroughResult | undefined;
   try {
@@ -129,15 +140,17 @@ async function tryThrough(
       if (!wanted.includes(state)) continue;
       if (!certificate || !equalBytes(certificate.header, proposed.header))
         throw falseCertificate(key);
-      const verdict = await reader.checkCertificate(certificate.lookup);
+      const verdict = await deps.reader.checkCertificate(certificate.lookup);
       if (verdict !== CONFIRMED) throw falseCertificate(key, verdict);
       done = { key, header, state, certificate, archiveRoot };
       if (!options.archive || archiveRoot !== undefined) return done;
     }
   } catch (error) {
-    // Certified all the same: the disperser goes on copying.
-    const isPatienceOver = done && isCodedError(error) && PASSING.has(error.kind);
-    if (!isPatienceOver || signal?.aborted) throw error;
+    settings.signal?.throwIfAborted();
+    // Certified all the same: the disperser goes on copying. A reorg may still have made it fail.
+    const isPatienceOver =
+      isCodedError(error) && error.code !== 'SDK_DA_FAILED' && PASSING.has(error.kind);
+    if (!done || !isPatienceOver) throw error;
   }
   if (done) return done;
   throw failed(key, 'PROCESSING', 'the disperser said no more');
