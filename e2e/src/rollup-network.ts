@@ -24,6 +24,8 @@ export type RollupNetwork = AsyncDisposable & {
   secret: Uint8Array;
   op: OpClient;
   nitro: NitroClient;
+  /** What the disperser measures, as Prometheus reads it. */
+  metrics(): Promise<string>;
   /** Starts the disperser again with these flags beside its usual ones. */
   restart(extra?: readonly string[]): Promise<void>;
 };
@@ -57,6 +59,9 @@ export async function startRollupNetwork(): Promise<RollupNetwork> {
     network,
     secret,
     ...clients(),
+    async metrics() {
+      return (await fetch(`${network.disperser.ready.metrics}/metrics`)).text();
+    },
     async restart(extra = []) {
       await network.restartDisperser([...flags, ...extra]);
       Object.assign(rollup, clients());

@@ -53,7 +53,7 @@ export function losses(on: OnRollups, archive: () => ServedArchive): void {
     await forget();
     expect(same(await on().op.input(commitment), data)).toBe(true);
     expect(same(await on().nitro.recoverPayload(commitment), data)).toBe(true);
-    const metrics = await (await fetch(`${on().network.disperser.ready.metrics}/metrics`)).text();
+    const metrics = await on().metrics();
     expect(metrics).toMatch(/^disperser_read_blobs_total\{from="members"\} 1$/m);
     expect(metrics).toMatch(/^disperser_op_request_seconds_count\{kind="get",status="200"\} 1$/m);
     expect(metrics).toContain(

@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { waitFor } from '@cairn/testkit';
 import { expect, it } from 'vitest';
 import { flip, inputOf, type OnRollups, same } from '../../src/rollup-network.ts';
 
@@ -48,7 +49,10 @@ export function otherSettings(on: OnRollups): void {
     const held = on()
       .op.put(inputOf(2000, 42))
       .catch(() => 'broken off');
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await waitFor(
+      async () => /^disperser_queue_pending_blobs [1-9]/m.test(await on().metrics()) || undefined,
+      { timeoutMs: 10_000, what: 'the put to be accepted' },
+    );
     await on().network.disperser.stop('SIGKILL');
     expect(await held).toBe('broken off');
     await on().restart();
