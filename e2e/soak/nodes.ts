@@ -90,7 +90,7 @@ async function killUnderIngest({ size, seed, isTimed, signal, log }: RowOptions)
     `ready again within ${p95.toFixed(0)} ms at p95`,
   );
   observed.figures.push(
-    `${acknowledgedCount} segments acknowledged before a kill, none lost unless told`,
+    `${acknowledgedCount} segments acknowledged before a kill`,
     `ready again in p50 ${percentile(readyMs, 0.5).toFixed(0)} ms, p95 ${p95.toFixed(0)} ms`,
   );
   return observed.seen();

@@ -1,5 +1,6 @@
 // The store of one node: every disk operation fails once, or is where the power goes; disks that are full or broken.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { seededRandom } from '@cairn/base';
 import { waitFor } from '@cairn/testkit';
 import {
@@ -53,8 +54,8 @@ async function failSystemCalls(pid: number, calls: string): Promise<Tracer | und
 }
 
 function tracerOf(pid: number): number {
-  const status = execFileSync('grep', ['TracerPid', `/proc/${pid}/status`], { encoding: 'utf8' });
-  return Number(status.split(/\s+/)[1]);
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  return Number(/^TracerPid:\s+(\d+)/m.exec(status)?.[1]);
 }
 
 /** A node whose disk answers EIO for a while, again and again: to writes, to syncs, to both. */
