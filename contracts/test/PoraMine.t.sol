@@ -6,6 +6,7 @@ import {IStakeVault} from "../src/interfaces/IStakeVault.sol";
 import {IPoraMine, MineParameters, PoraAnswer, WorkerContext} from "../src/interfaces/IPoraMine.sol";
 import {Governed} from "../src/access/Governed.sol";
 import {Flow} from "../src/storage/Flow.sol";
+import {MineState} from "../src/storage/MineState.sol";
 import {PoraMine} from "../src/storage/PoraMine.sol";
 import {PoraFixture} from "./PoraFixture.sol";
 import {assertEq, assertTrue, skip, vm} from "./Vm.sol";
@@ -342,7 +343,7 @@ contract PoraMineTest is PoraFixture {
         mine.submit(answerOf(0));
         vm.prank(ADMIN);
         mine.pause();
-        refuse(answerOf(2), abi.encodeWithSelector(PoraMine.EnforcedPause.selector));
+        refuse(answerOf(2), abi.encodeWithSelector(MineState.EnforcedPause.selector));
         assertEq(mine.computeWorkerContext(minerId).poraTarget, 0, "no work");
         reward.withdrawPayments(payable(MINER));
         vm.prank(ADMIN);

@@ -1385,7 +1385,7 @@ export const poraMineAbi = [
             "type": "uint32"
           }
         ],
-        "internalType": "struct PoraMine.Miner",
+        "internalType": "struct MineState.Miner",
         "name": "",
         "type": "tuple"
       }
