@@ -4,6 +4,7 @@ import { loadKernels } from '@cairn/kernels';
 import { createNodeClient, type NodeClient } from '@cairn/rpc';
 import type { Disk } from '@cairn/store';
 import {
+  framesOf,
   makeTestFile,
   startTestChain,
   type TestChain,
@@ -113,6 +114,14 @@ export const finalized = (client: NodeClient, seq: number): Promise<unknown> =>
     timeoutMs: 10_000,
     what: `submission ${seq} finalized`,
   });
+
+/** Sends a file that is on the chain and waits until it is whole here. */
+export async function uploadTo(client: NodeClient, file: TestFile, seq: number): Promise<void> {
+  await seen(client, seq);
+  const fileSize = file.bytes.length;
+  await client.uploadFrames(file.tree.root, { fileSize, txSeq: seq }, framesOf(file));
+  await finalized(client, seq);
+}
 
 type RpcAnswer = { result?: unknown; error?: unknown };
 async function call(url: string, method: string, params: readonly unknown[]): Promise<RpcAnswer> {

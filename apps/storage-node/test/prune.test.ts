@@ -7,15 +7,13 @@ import { createWalletClient, http } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
-  finalized,
-  framesOf,
   makeFile,
   rpcResult,
-  seen,
   startTestNetwork,
   stored,
   type TestNetwork,
   type TestNode,
+  uploadTo,
 } from './harness.ts';
 
 let network: TestNetwork;
@@ -66,13 +64,7 @@ describe('a file of which the lease ends', () => {
     const node = await network.node({ prunes: true, clock });
     const file = makeFile(patternBytes(262_144 * 3, 1));
     const seq = await network.submit(file);
-    await seen(node.client, seq);
-    await node.client.uploadFrames(
-      file.tree.root,
-      { fileSize: file.bytes.length, txSeq: seq },
-      framesOf(file),
-    );
-    await finalized(node.client, seq);
+    await uploadTo(node.client, file, seq);
     const leases = createLeaseReader({
       rpcUrl: network.chain.rpcUrl,
       reward: network.chain.deployment.contracts.reward,
@@ -107,22 +99,10 @@ describe('a file of which the lease ends', () => {
     await expect(node.client.downloadFrames(seq, { index: 0, count: 1 })).rejects.toThrow(
       'segment not found',
     );
-    await expect(
-      node.client.uploadFrames(
-        file.tree.root,
-        { fileSize: file.bytes.length, txSeq: seq },
-        framesOf(file),
-      ),
-    ).rejects.toThrow();
+    await expect(uploadTo(node.client, file, seq)).rejects.toThrow('already pruned');
     // Paid again at a new place: a file like any other.
     const again = await network.submit(file);
-    await seen(node.client, again);
-    await node.client.uploadFrames(
-      file.tree.root,
-      { fileSize: file.bytes.length, txSeq: again },
-      framesOf(file),
-    );
-    await finalized(node.client, again);
+    await uploadTo(node.client, file, again);
     await node.stop();
   });
 });

@@ -1,16 +1,10 @@
 import { type Address, parseAddress, parseHash32, positionFromBigint, toTxSeq } from '@cairn/base';
-import {
-  BlockNotFoundError,
-  createPublicClient,
-  http,
-  parseEventLogs,
-  TransactionNotFoundError,
-} from 'viem';
-import { chainError } from './errors.ts';
+import { BlockNotFoundError, parseEventLogs, TransactionNotFoundError } from 'viem';
 import { flowAbi } from './generated/flow-abi.ts';
+import { openReadClient, type ReadClientOptions } from './read-client.ts';
 import type { BlockHeader, ChainReader, Submission } from './types.ts';
 
-export type ChainReaderOptions = { rpcUrl: string; flow: Address; timeoutMs?: number | undefined };
+export type ChainReaderOptions = ReadClientOptions & { flow: Address };
 
 type RawLog = Parameters<typeof parseEventLogs>[0]['logs'][number];
 
@@ -39,19 +33,8 @@ export function decodeSubmissions(logs: readonly RawLog[], flow: Address): Submi
 
 /** Reads the flow through one JSON-RPC endpoint. Calls made together travel in one batch. */
 export function createChainReader(options: ChainReaderOptions): ChainReader {
-  const { rpcUrl, flow } = options;
-  const client = createPublicClient({
-    transport: http(rpcUrl, {
-      batch: { batchSize: 100, wait: 0 },
-      timeout: options.timeoutMs ?? 10_000,
-      retryCount: 0,
-    }),
-    cacheTime: 0,
-  });
-  const guard = <T>(run: Promise<T>): Promise<T> =>
-    run.catch((error: unknown) => {
-      throw chainError(error, rpcUrl);
-    });
+  const { flow } = options;
+  const { client, guard } = openReadClient(options);
   const header = (block: {
     number: bigint | null;
     hash: string | null;
@@ -64,17 +47,17 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
     timestamp: Number(block.timestamp),
   });
   return {
-    chainId: () => guard(client.getChainId()),
-    head: (tag = 'latest') => guard(client.getBlock({ blockTag: tag }).then(header)),
+    chainId: () => guard(() => client.getChainId()),
+    head: (tag = 'latest') => guard(() => client.getBlock({ blockTag: tag }).then(header)),
     block: (number) =>
-      guard(
+      guard(() =>
         client.getBlock({ blockNumber: BigInt(number) }).then(header, (error: unknown) => {
           if (error instanceof BlockNotFoundError) return undefined;
           throw error;
         }),
       ),
     submissions: ({ fromBlock, toBlock }) =>
-      guard(
+      guard(() =>
         client
           .getLogs({
             address: flow,
@@ -85,7 +68,7 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
           .then((logs) => decodeSubmissions(logs, flow)),
       ),
     flowRootByTxSeq: (seq) =>
-      guard(
+      guard(() =>
         client
           .readContract({
             address: flow,
@@ -96,7 +79,7 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
           .then((root) => parseHash32(root)),
       ),
     transactionSender: (hash) =>
-      guard(
+      guard(() =>
         client.getTransaction({ hash }).then(
           ({ from, blockHash }) =>
             blockHash
@@ -109,6 +92,8 @@ export function createChainReader(options: ChainReaderOptions): ChainReader {
         ),
       ),
     hasFlow: () =>
-      guard(client.getCode({ address: flow }).then((code) => code !== undefined && code !== '0x')),
+      guard(() =>
+        client.getCode({ address: flow }).then((code) => code !== undefined && code !== '0x'),
+      ),
   };
 }

@@ -1,41 +1,23 @@
 /* Reads StorageCustody, and of StakeVault what stands behind a receipt, through one JSON-RPC endpoint. */
 import { type Address, isCodedError, parseAddress, positionFromBigint } from '@cairn/base';
 import { receiptToAbi } from '@cairn/protocol';
-import { concat, createPublicClient, http, keccak256, zeroAddress } from 'viem';
-import { chainError } from '../errors.ts';
+import { concat, keccak256, zeroAddress } from 'viem';
 import { flowAbi } from '../generated/flow-abi.ts';
 import { stakeVaultAbi } from '../generated/stake-vault-abi.ts';
 import { storageCustodyAbi } from '../generated/storage-custody-abi.ts';
+import { openReadClient, type ReadClientOptions } from '../read-client.ts';
 import { decodeSubmissions } from '../reader.ts';
 import { challengeFromAbi, challengeToAbi } from './abi.ts';
 import type { CustodyParameters, CustodyReader } from './types.ts';
 
-export type CustodyReaderOptions = {
-  rpcUrl: string;
-  contract: Address;
-  timeoutMs?: number | undefined;
-};
+export type CustodyReaderOptions = ReadClientOptions & { contract: Address };
 
 const CLOSED = `0x${'00'.repeat(32)}`;
 
 export function createCustodyReader(options: CustodyReaderOptions): CustodyReader {
-  const { rpcUrl, contract } = options;
-  const client = createPublicClient({
-    transport: http(rpcUrl, {
-      batch: { batchSize: 50, wait: 0 },
-      timeout: options.timeoutMs ?? 10_000,
-      retryCount: 0,
-    }),
-    cacheTime: 0,
-  });
+  const { contract } = options;
+  const { client, guard } = openReadClient(options);
   const custody = { address: contract, abi: storageCustodyAbi } as const;
-  const guard = async <T>(run: () => Promise<T>): Promise<T> => {
-    try {
-      return await run();
-    } catch (error) {
-      throw chainError(error, rpcUrl);
-    }
-  };
   let known: Promise<CustodyParameters> | undefined;
   const readParameters = async (): Promise<CustodyParameters> => {
     const number = async (
