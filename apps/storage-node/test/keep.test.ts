@@ -121,6 +121,28 @@ describe('splitting', () => {
     expect(one.entry(5).state).toBe(STATE.finalized);
   });
 
+  it('something that needs more room at once than is left below the limit halves it too', async () => {
+    const one = await start({ limit: 10 });
+    for (const seq of [0, 1]) await one.upload(seq);
+    expect(one.stored().length).toBe(7); // two below the mark, three below the limit
+    const entry = one.entry(5);
+    const six = FILES[5]!.file;
+    const checked = [0, 1, 2, 3, 4, 5].map((index) => ({
+      index,
+      data: segmentBytes(six, index),
+      segmentRoot: new Uint8Array(32),
+      siblings: six.tree.siblings(index),
+    }));
+    await expect(one.ingest.store(entry, checked)).rejects.toMatchObject({ code: 'STORE_LIMIT' });
+    expect(one.stored().length).toBe(7);
+    await one.look();
+    expect(one.shards.current.numShard).toBe(2);
+    await one.look(); // the refusal is over: once is enough
+    expect(one.shards.current.numShard).toBe(2);
+    await one.upload(5);
+    expect(one.entry(5).state).toBe(STATE.finalized);
+  });
+
   it('receipts hold it back while they bind both halves, and new ones are not signed then', async () => {
     const one = await start({ limit: 8 });
     for (const seq of [0, 1, 2]) await one.upload(seq).catch(() => {});
@@ -369,9 +391,11 @@ describe('any sequence of uploads, receipts, ends of leases, splits and merges, 
             world.clock.pass(1000);
             world.leaseEnds.set(0, world.time - 200).set(1, world.time - 200);
             world.leaseEnds.set(2, world.time + 1000);
-            const before = one.shards.current.numShard;
-            for (let i = 0; i < 8; i++) await one.look();
-            if (one.shards.current.numShard < before) seen.merged++;
+            for (let i = 0; i < 8; i++) {
+              const before = one.shards.current.numShard;
+              await one.look();
+              if (one.shards.current.numShard < before) seen.merged++;
+            }
             await expectSound(one);
             if (!one.shards.isMerging) {
               const entries = FILES.map((_, seq) => one.entry(seq));

@@ -211,6 +211,11 @@ export class SegmentStore {
     return this.#index.encodedCount;
   }
 
+  /** Times that something was refused with `STORE_LIMIT`. */
+  get limitRefusals(): number {
+    return this.#slots.refusals;
+  }
+
   /** Slots in use. */
   get segmentCount(): number {
     return this.#slots.used;

@@ -101,6 +101,7 @@ export class SlotPool {
   readonly #limit: number;
   #next: number;
   #used: number;
+  #refusals = 0;
 
   /** `slots` in use, ascending. */
   constructor(slots: readonly number[], limit: number | undefined) {
@@ -112,6 +113,11 @@ export class SlotPool {
       for (; expected <= slot; expected++) if (expected < slot) this.#free.push(expected);
   }
 
+  /** Times that the limit was in the way. */
+  get refusals(): number {
+    return this.#refusals;
+  }
+
   get used(): number {
     return this.#used;
   }
@@ -119,6 +125,7 @@ export class SlotPool {
   /** A slot for one more segment. `taken` gains it; `freed` are those that the same commit gives up. Throws `STORE_LIMIT`. */
   take(taken: Set<number>, freed: ReadonlySet<number>): number {
     if (this.#used + taken.size - freed.size >= this.#limit) {
+      this.#refusals++;
       throw new CodedError({
         code: 'STORE_LIMIT',
         kind: 'exhausted',

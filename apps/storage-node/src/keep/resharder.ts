@@ -54,6 +54,10 @@ export class Resharder {
   #mergeNext = 0;
   readonly #passedOpen = new Set<number>();
   #isHeldBack = false;
+  /** Refusals of the store when last looked. */
+  #refusals = 0;
+  /** What was kept when the store refused something: merging to as much again would only lead back here. */
+  #roomSegments = Number.POSITIVE_INFINITY;
 
   constructor(deps: ResharderDeps, options: ResharderOptions) {
     this.#deps = deps;
@@ -69,13 +73,18 @@ export class Resharder {
   async step(signal: AbortSignal): Promise<void> {
     const { shards, segments } = this.#deps;
     const usage = { segments: segments.segmentCount, limit: this.#options.limitSegments };
-    if (isSplitDue(usage)) {
+    // What is refused may need more room at once than is left between the mark and the limit.
+    const isRefused = segments.limitRefusals !== this.#refusals;
+    this.#refusals = segments.limitRefusals;
+    if (isRefused) this.#roomSegments = Math.min(this.#roomSegments, usage.segments);
+    if (isSplitDue(usage) || isRefused) {
       if (shards.isMerging) await this.#cancelMerge();
       else await this.#split();
       return;
     }
     this.#isHeldBack = false;
-    if (!shards.isMerging && shards.canMerge && isMergeDue(usage)) await this.#beginMerge();
+    const room = { ...usage, limit: Math.min(usage.limit, this.#roomSegments) };
+    if (!shards.isMerging && shards.canMerge && isMergeDue(room)) await this.#beginMerge();
     if (shards.isMerging) await this.#fill(signal);
   }
 
