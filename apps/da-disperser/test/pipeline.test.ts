@@ -6,6 +6,7 @@ import { inlineTaskRunner } from '@cairn/kernels';
 import { loadNodeKernels } from '@cairn/kernels/node';
 import { type Batch, decodeHeader } from '@cairn/quorum';
 import { blstBls } from '@cairn/quorum/node';
+import type { DispersedBlob } from '@cairn/sdk/da';
 import { openDatabase } from '@cairn/store';
 import { temporaryFolder, waitFor } from '@cairn/testkit';
 import { beforeEach, describe, expect, it, onTestFinished } from 'vitest';
@@ -37,6 +38,8 @@ type Running = {
   asked: number[][];
   /** Blobs that were given to the batcher. */
   ready: readonly string[];
+  /** Where the rows of each blob that was sent lay. */
+  memories: readonly ArrayBufferLike[];
   kill(): void;
 };
 type Faults = {
@@ -63,8 +66,10 @@ async function start(triesMax = 5): Promise<Running> {
   const queue = await BlobQueue.open(db, join(dir, 'payloads'), 16);
   const { reader, sender, payer } = entrance;
   const asked: number[][] = [];
+  const memories: ArrayBufferLike[] = [];
   const members = {
-    async store() {
+    async store(_place: unknown, { encoded }: DispersedBlob) {
+      memories.push(encoded.rows.buffer);
       if (faults.storeFails) throw faults.storeFails;
       return { stored: new Set(faults.takers.shift() ?? ALL), failed: [], sentBytes: 0 };
     },
@@ -102,7 +107,7 @@ async function start(triesMax = 5): Promise<Running> {
     db.close();
   };
   onTestFinished(() => kill());
-  return { queue, pipeline, asked, ready, kill };
+  return { queue, pipeline, asked, ready, memories, kill };
 }
 
 async function accept({ queue, pipeline }: Running, id = 'blob-1'): Promise<string> {
@@ -132,6 +137,18 @@ describe('a blob', () => {
     entrance.finalizedBlock = blob.block!;
     await run.pipeline.settle();
     expect(run.queue.get(id)!.state).toBe('FINALIZED');
+  });
+
+  it('lies in the memory of the one before, also when its first try failed', async () => {
+    const run = await start();
+    const first = await accept(run);
+    await until(run, first, 'CONFIRMED');
+    faults.storeFails = new CodedError({ code: 'TEST', kind: 'unavailable', message: 'nobody' });
+    const second = await accept(run, 'blob-2');
+    await waitFor(() => run.memories.length >= 2, { timeoutMs: 10_000, what: 'the first try' });
+    faults.storeFails = undefined;
+    await until(run, second, 'CONFIRMED');
+    expect(new Set(run.memories).size).toBe(1);
   });
 
   it('that was mined while the disperser was dead is found, with its proof, and the chain is asked before it is final', async () => {

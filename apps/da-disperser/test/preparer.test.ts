@@ -21,6 +21,8 @@ const PAYLOAD = seededRandom(1).bytes(1000);
 
 let queue: BlobQueue;
 let preparer: Preparer;
+/** Encoded blobs that were given up. */
+let forgotten: number;
 /** Blobs that the pipeline was given, and the memory that was counted for them. */
 let started: { id: string; release: () => void }[];
 
@@ -33,10 +35,14 @@ beforeEach(async () => {
   });
   queue = await BlobQueue.open(db, join(folder.path, 'payloads'), 16);
   started = [];
+  forgotten = 0;
   const { reader, payer } = new MemoryEntrance();
   const pipeline: PreparerDeps['pipeline'] = {
     encode: async (payload, moment) =>
       encodeBlob(kernels, payload, blobFormat(payload.length, moment)),
+    forget: () => {
+      forgotten++;
+    },
     start: (id, encoded) => started.push({ id, release: encoded!.release }),
   };
   preparer = new Preparer(
@@ -95,6 +101,7 @@ describe('a prepared blob', () => {
     ]);
     for (const outcome of outcomes) expect(outcome).toMatchObject({ status: 'rejected' });
     expect(started).toEqual([]);
+    expect(forgotten).toBe(1);
     await prepare(seededRandom(2).bytes(1000));
   });
 });

@@ -13,7 +13,7 @@ import {
   Semaphore,
 } from '@cairn/base';
 import type { DaReader } from '@cairn/chain/da';
-import { type EncodedBlob, encodeBlobInThreads } from '@cairn/erasure';
+import { type EncodedBlob, encodeBlobInThreads, rowCountOf } from '@cairn/erasure';
 import type { Kernels, TaskRunner } from '@cairn/kernels';
 import { blobKey, type Domain, decodeHeader, encodeHeader } from '@cairn/quorum';
 import { blobFormat, type Disperser } from '@cairn/sdk/da';
@@ -21,6 +21,7 @@ import type { BlobQueue, QueuedBlob } from '../queue/blob-queue.ts';
 import { type Batcher, type Confirmation, isNonceSpent, type ReadyBlob } from './batcher.ts';
 import type { HeaderMaker, Moment } from './headers.ts';
 import type { Payer } from './payer.ts';
+import { RowMemory } from './row-memory.ts';
 
 export type PipelineDeps = {
   queue: BlobQueue;
@@ -54,6 +55,7 @@ export class Pipeline {
   readonly #deps: PipelineDeps;
   readonly #options: PipelineOptions;
   readonly #slots: Semaphore;
+  readonly #memory = new RowMemory();
   readonly #running = new Map<string, Promise<void>>();
   /** Blobs that came encoded, until their first try. */
   readonly #encoded = new Map<string, ComeEncoded>();
@@ -74,6 +76,7 @@ export class Pipeline {
   start(id: string, encoded?: ComeEncoded): void {
     if (this.#running.has(id) || this.#stopping.signal.aborted) {
       encoded?.release();
+      if (encoded) this.forget(encoded.encoded);
       return;
     }
     if (encoded) this.#encoded.set(id, encoded);
@@ -90,7 +93,8 @@ export class Pipeline {
       })
       .finally(() => {
         this.#running.delete(id);
-        this.#takeEncoded(id);
+        const left = this.#takeEncoded(id);
+        if (left) this.forget(left);
       });
     this.#running.set(id, work);
   }
@@ -153,13 +157,29 @@ export class Pipeline {
 
   /** Encodes a blob and brings its rows to the members, under a header that is on disk before anybody sees it. */
   async #store(id: string, last: unknown, signal: AbortSignal): Promise<ReadyBlob> {
-    const { queue, payer, headers, entrance } = this.#deps;
+    const { queue, headers } = this.#deps;
     const blob = queue.get(id)!;
     const moment = await headers.moment();
     if (blob.isFixed) assertUsable(blob, headers, moment, last);
     const encoded =
       this.#takeEncoded(id) ?? (await this.encode(await queue.payload(blob), moment, signal));
-    if (blob.isFixed) return this.#send(blob, encoded, moment, signal);
+    try {
+      if (blob.isFixed) return await this.#send(blob, encoded, moment, signal);
+      await this.#setHeader(blob, encoded, moment, last);
+      return await this.#send(queue.get(id)!, encoded, moment, signal);
+    } finally {
+      this.forget(encoded);
+    }
+  }
+
+  /** Writes down the header that a blob is dispersed under, the one before where it is still good. */
+  async #setHeader(
+    blob: QueuedBlob,
+    encoded: EncodedBlob,
+    moment: Moment,
+    last: unknown,
+  ): Promise<void> {
+    const { queue, payer, headers, entrance } = this.#deps;
     const before = blob.header ? decodeHeader(blob.header) : undefined;
     // All headers of a blob share a nonce, so that the contract charges one of them at most, whatever became of the others.
     // A nonce that is spent on no confirmation was spent on settling a lapsed batch.
@@ -173,13 +193,12 @@ export class Pipeline {
             isSpent ? {} : { nonce: before?.nonce },
           );
     const authorization = await payer.authorize(header);
-    queue.setHeader(id, {
+    queue.setHeader(blob.id, {
       header: encodeHeader(header),
       authorization,
       key: hexToBytes(blobKey(entrance, header)),
       commitment: hexToBytes(header.commitment),
     });
-    return this.#send(queue.get(id)!, encoded, moment, signal);
   }
 
   #takeEncoded(id: string): EncodedBlob | undefined {
@@ -208,14 +227,21 @@ export class Pipeline {
   }
 
   /** Rows and commitment of a payload, in the shape that the quorums of the moment want. All threads work on it. */
-  encode(payload: Uint8Array, moment: Moment, signal: AbortSignal): Promise<EncodedBlob> {
+  async encode(payload: Uint8Array, moment: Moment, signal: AbortSignal): Promise<EncodedBlob> {
     const { kernels, threads } = this.#deps;
-    const { version, shape } = blobFormat(payload.length, moment);
-    return encodeBlobInThreads(kernels, threads, payload, {
-      version,
-      shape,
-      signal,
-    });
+    const { version, shape, rowBytes } = blobFormat(payload.length, moment);
+    const rows = this.#memory.take(rowCountOf(shape) * rowBytes);
+    try {
+      return await encodeBlobInThreads(kernels, threads, payload, { version, shape, rows, signal });
+    } catch (error) {
+      this.#memory.give(rows);
+      throw error;
+    }
+  }
+
+  /** The rows of an encoded blob are not needed any more: their memory goes to the next one. */
+  forget(encoded: EncodedBlob): void {
+    this.#memory.give(encoded.rows);
   }
 
   /** An attempt that the chain took, whoever saw it: before a kill, in a transaction that was given up, by somebody else. */

@@ -31,7 +31,7 @@ import type { Pipeline } from './pipeline.ts';
 export type PreparerDeps = {
   reader: Pick<DaReader, 'head' | 'account' | 'sessionKeyUntil'>;
   headers: HeaderMaker;
-  pipeline: Pick<Pipeline, 'encode' | 'start'>;
+  pipeline: Pick<Pipeline, 'encode' | 'forget' | 'start'>;
   queue: BlobQueue;
   entrance: Domain;
   clock: Clock;
@@ -160,7 +160,7 @@ export class Preparer {
         },
       );
     } catch (error) {
-      prepared.release();
+      this.#drop(prepared);
       throw error;
     }
     pipeline.start(key, { encoded, release: prepared.release });
@@ -238,12 +238,18 @@ export class Preparer {
     };
   }
 
+  /** Gives up a prepared blob: its memory goes to others. */
+  #drop({ encoded, release }: Prepared): void {
+    release();
+    this.#deps.pipeline.forget(encoded);
+  }
+
   #expire(): void {
     const now = this.#deps.clock.now();
-    for (const [key, { until, release }] of this.#prepared) {
-      if (until > now) continue;
+    for (const [key, prepared] of this.#prepared) {
+      if (prepared.until > now) continue;
       this.#prepared.delete(key);
-      release();
+      this.#drop(prepared);
     }
   }
 }
