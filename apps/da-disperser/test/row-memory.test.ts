@@ -15,12 +15,14 @@ describe('memory for rows', () => {
     expect(memory.take(1_000_000).buffer).not.toBe(first.buffer);
   });
 
-  it('is not used for one that is much shorter, or longer', () => {
+  it('is the smallest that has room', () => {
     const memory = new RowMemory();
-    const one = memory.take(1_000_000);
-    memory.give(one);
-    expect(memory.take(100_000).buffer).not.toBe(one.buffer);
-    expect(memory.take(2_000_000).buffer).not.toBe(one.buffer);
+    const [large, small] = [memory.take(3_000_000), memory.take(1_000_000)];
+    memory.give(large);
+    memory.give(small);
+    expect(memory.take(4_000_000).buffer).not.toBe(large.buffer);
+    expect(memory.take(100_000).buffer).toBe(small.buffer);
+    expect(memory.take(100_000).buffer).toBe(large.buffer);
   });
 
   it('is kept up to a bound, and for a while', () => {

@@ -13,8 +13,6 @@ export type RowMemoryOptions = {
 
 const KEPT_BYTES_MAX = 128 * 1024 * 1024;
 const KEPT_MS = 10_000;
-/** A buffer is at most this much larger than what was asked for. */
-const WASTE_MAX = 1.5;
 
 export class RowMemory {
   readonly #keptBytesMax: number;
@@ -29,11 +27,11 @@ export class RowMemory {
     this.#keptMs = options.keptMs ?? KEPT_MS;
   }
 
-  /** Exactly `bytes` bytes of any content. */
+  /** Exactly `bytes` bytes of any content, in the smallest unused buffer that has room: it is there already, however large. */
   take(bytes: number): Uint8Array {
     assert(bytes > 0, 'rows have bytes');
     const fits = this.#free
-      .filter((one) => one.byteLength >= bytes && one.byteLength <= WASTE_MAX * bytes)
+      .filter((one) => one.byteLength >= bytes)
       .sort((a, b) => a.byteLength - b.byteLength)[0];
     if (fits) this.#free.splice(this.#free.indexOf(fits), 1);
     const buffer = fits ?? new SharedArrayBuffer(roundedUp(bytes));
