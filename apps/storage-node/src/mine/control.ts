@@ -54,7 +54,7 @@ export class MineControl {
   /** Forgets seals of data that goes, before it goes. */
   async unseal(ranges: readonly SectorRange[]): Promise<void> {
     if (this.#service?.isRunning) await this.#service.unseal(ranges);
-    else noteStaleSeals(this.#database, true);
+    else noteStaleSeals(this.#database);
   }
 
   setStartPosition(position: number): void {

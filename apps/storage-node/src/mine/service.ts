@@ -31,7 +31,7 @@ import type { SealedData } from './sealed-data.ts';
 import { SealedInPlace } from './sealed-in-place.ts';
 import { Sealer } from './sealer.ts';
 import { Search, type SearchHit } from './search.ts';
-import { hasStaleSeals, noteStaleSeals } from './stale-seals.ts';
+import { clearStaleSeals, staleSeals } from './stale-seals.ts';
 import { type SubmitResult, Submitter } from './submitter.ts';
 
 export type MineServiceDeps = {
@@ -263,14 +263,14 @@ export class MineService {
     );
     const contexts = new SealContexts(chain);
     const raw = new RawData({ flow: database.flow, segments });
+    const stale = staleSeals(database);
     for (const [i, minerId] of ids.entries()) {
       const child = log.child({ minerId: minerId.slice(0, 10) });
       const isInPlace = i === 0 && !this.#options.keepRaw;
       const sealed = stack.adopt(await this.#openSealed(minerId, isInPlace, child), (data) =>
         data.close(),
       );
-      if (hasStaleSeals(database))
-        await sealed.keepOnly((load) => raw.holdsAny(load), this.#abort.signal);
+      if (stale > 0) await sealed.keepOnly((load) => raw.holdsAny(load), this.#abort.signal);
       const sealer = new Sealer(
         {
           minerId,
@@ -306,7 +306,7 @@ export class MineService {
       this.#sealers.set(minerId, { sealer, sealed });
       this.#miners.set(minerId, miner);
     }
-    noteStaleSeals(database, false);
+    clearStaleSeals(database, stale);
     stack.defer(() => {
       this.#miners.clear();
       this.#sealers.clear();
