@@ -7,7 +7,7 @@ import { z } from 'zod';
 
 const DEPTH_MAX = 128;
 /** Entries of one tree. */
-export const TREE_ENTRIES_MAX = 1_000_000;
+const TREE_ENTRIES_MAX = 1_000_000;
 
 export type DirectoryFile = {
   type: 'file';

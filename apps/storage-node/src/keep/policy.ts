@@ -2,9 +2,9 @@
 import { halvesOfShard, type ShardConfig, shardsIntersect } from '@cairn/protocol';
 
 /** A shard is halved when this share of the limit is used: what is on its way still has room meanwhile. */
-export const SPLIT_SHARE = 0.9;
+const SPLIT_SHARE = 0.9;
 /** It is doubled when twice of what is used stays below this share, well below the other one: no flapping. */
-export const MERGE_SHARE = 0.7;
+const MERGE_SHARE = 0.7;
 
 export type Usage = { segments: number; limit: number };
 

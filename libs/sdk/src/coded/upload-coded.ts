@@ -94,19 +94,9 @@ export async function prepareCoded(
 }
 
 /**
- * Stores a file and its parity. Each segment has one holder unless `replicas` says otherwise: coding takes the place of copies.
- * Throws `SDK_CODE_SIZE`, and what an upload throws.
+ * Submits and sends what was prepared, both files side by side. Each segment has one holder unless `replicas` says otherwise: coding
+ * takes the place of copies. Throws what an upload throws.
  */
-export async function uploadCoded(
-  deps: UploadDeps,
-  source: UploadSource,
-  options: CodedUploadOptions,
-): Promise<CodedUploadResult> {
-  await using prepared = await prepareCoded(deps, source, options);
-  return sendCoded(deps, source, prepared, options);
-}
-
-/** Submits and sends what was prepared. */
 export async function sendCoded(
   deps: UploadDeps,
   source: UploadSource,
