@@ -56,7 +56,7 @@ export type SearchJob = {
   target: Uint8Array;
   places: LoadPlaces;
 };
-export type DrawnReply = {
+type DrawnReply = {
   kind: 'drawn';
   id: number;
   recalled: (number | undefined)[];
