@@ -32,12 +32,14 @@ export function rowsRoute({ receiver, log, onCall }: RowsRouteDeps): HttpRoute {
       try {
         const known = await receiver.receive(toOffer(request), request.signal);
         done('ok');
+        // The body was not asked for: the connection is in the middle of a request.
+        if (known) response.setHeader('connection', 'close');
         sendText(response, 200, JSON.stringify({ known }));
       } catch (error) {
         done('error');
         if (!isCodedError(error) || error.kind === 'cancelled') throw error;
         log.debug({ code: error.code, error: error.message }, 'an upload of rows was refused');
-        // What it has not read yet is not worth reading.
+        // What was not read of the body is not worth reading.
         response.setHeader('connection', 'close');
         sendText(response, httpStatusOf(error), encodeWireError(error));
       }
