@@ -1,7 +1,7 @@
 // The network between nodes: cut, lossy, silent, lying.
 import { waitFor } from '@cairn/testkit';
 import { peerOverLink, startLinkedHolder } from '../src/linked-nodes.ts';
-import { finalized, servedCounts, startSite } from '../src/site.ts';
+import { finalized, metric, servedCounts, startSite } from '../src/site.ts';
 import { type FaultRow, Observations, type RowOptions, type Seen } from './row.ts';
 import { testRow } from './test-row.ts';
 
@@ -20,13 +20,13 @@ async function partition({ size, seed, signal }: RowOptions): Promise<Seen> {
     const file = await site.put(holder, 24 * SEGMENT, trialSeed);
     const joining = await site.start(`joining-${trialSeed}`, [
       ...peerOverLink(port),
-      ...['--sync-bytes-per-second', String(2 * MIB)],
+      ...['--sync-bytes-per-second', String(MIB)],
     ]);
-    const count = async (): Promise<number> => (await servedCounts(joining, file)).true;
-    await waitFor(async () => (await count()) > 0, { timeoutMs: 60_000, what: 'some segments' });
+    const stored = (): Promise<number> => metric(joining, 'storage_node_store_segments');
+    await waitFor(async () => (await stored()) > 0, { timeoutMs: 60_000, what: 'some segments' });
     link.set({ isCut: true });
     observed.count++;
-    const atCut = await count();
+    const atCut = await stored();
     observed.expect(atCut < 24, 'all came before the cut: nothing was tried');
     // While cut nothing comes, and what is there stays.
     await waitFor(() => link.stats.resets > 2, { timeoutMs: 60_000, what: 'dials that fail' });

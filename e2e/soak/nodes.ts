@@ -1,5 +1,6 @@
 // Nodes that die: what they acknowledged is there when they are back, and the network goes on without them.
 import { forEachLimit, type RandomSource, seededRandom } from '@cairn/base';
+import { SECTORS_PER_SEGMENT, shardHolds } from '@cairn/protocol';
 import {
   finalized,
   type SiteFile,
@@ -99,6 +100,21 @@ async function killUnderIngest({ size, seed, isTimed, signal, log }: RowOptions)
 const pick = <T>(random: RandomSource, list: readonly T[]): T | undefined =>
   list[Math.floor(random.next() * list.length)];
 
+/** Those of the segments that the node's shard holds; it acknowledges others too, and keeps none of them. */
+async function ofItsShard(
+  { client, process }: SiteNode,
+  file: SiteFile,
+  indexes: readonly number[],
+): Promise<number[]> {
+  const { tx } = (await client.getFileInfoByTxSeq(file.seq))!;
+  const shard = {
+    shardId: Number(process.ready.shardId),
+    numShard: Number(process.ready.numShard),
+  };
+  const first = Math.floor(tx.startEntryIndex / SECTORS_PER_SEGMENT);
+  return indexes.filter((index) => shardHolds(shard, first + index));
+}
+
 async function killAll({ size, seed, signal }: RowOptions): Promise<Seen> {
   const observed = new Observations();
   const random = seededRandom(seed);
@@ -126,7 +142,7 @@ async function killAll({ size, seed, signal }: RowOptions): Promise<Seen> {
     readyMs.push(...nodes.map((node) => node.readyMs));
     observed.count += nodes.length;
     for (const [i, node] of nodes.entries()) {
-      await expectServed(observed, node, file, promised[i]!);
+      await expectServed(observed, node, file, await ofItsShard(node, file, promised[i]!));
       await uploadAll(node, file);
       await finalized(node, file.seq);
     }
