@@ -68,6 +68,10 @@ export type SearchOptions = {
 
 const BATCH_NONCES = 16;
 const RESTART_MS = 1000;
+/** While data comes in, the search takes this part of its share: a thread of low priority still ends its slice first. */
+const YIELD_SHARE = 1 / 8;
+/** So long after the last of it. */
+const YIELD_MS = 500;
 
 /** A batch that was drawn and not searched yet. */
 type Batch = DrawnBatch & { task: SearchTask; nonces: Uint8Array };
@@ -81,6 +85,7 @@ export class Search {
   #wake = Promise.withResolvers<void>();
   #lanes: Promise<void>[] = [];
   #turn = 0;
+  #yieldUntil = 0;
 
   constructor(deps: SearchDeps, options: SearchOptions) {
     this.#deps = deps;
@@ -110,6 +115,16 @@ export class Search {
     this.#wake = Promise.withResolvers();
   }
 
+  /** Data is coming in, which goes first for a while. */
+  yield(): void {
+    this.#yieldUntil = this.#deps.clock.monotonic() + YIELD_MS;
+  }
+
+  get #cpuPercent(): number {
+    const isYielding = this.#deps.clock.monotonic() < this.#yieldUntil;
+    return this.#options.cpuPercent * (isYielding ? YIELD_SHARE : 1);
+  }
+
   /** Runs a thread until the end; a thread that dies is replaced. */
   async #lane(): Promise<void> {
     const { signal } = this.#abort;
@@ -136,7 +151,6 @@ export class Search {
 
   /** Keeps a thread at work: the pads of the next batch are asked for before the search of the one that is drawn. */
   async #mine(thread: SearchThread, signal: AbortSignal): Promise<void> {
-    const { cpuPercent } = this.#options;
     let batch: Batch | undefined;
     let searching: Promise<number> | undefined;
     while (!signal.aborted) {
@@ -149,7 +163,10 @@ export class Search {
         await searching;
         searching = undefined;
         if (this.#tasks.size === 0) await this.#wake.promise;
-      } else if (cpuPercent < 100) {
+        continue;
+      }
+      const cpuPercent = this.#cpuPercent;
+      if (cpuPercent < 100) {
         const busyMs = batch.busyMs + ((await searching) ?? 0);
         searching = undefined;
         await this.#deps.clock.sleep(busyMs * (100 / cpuPercent - 1), signal).catch(() => {});

@@ -104,6 +104,7 @@ export class MineService {
   readonly #work: { at: number; nonces: number; loads: number }[] = [];
   #owned: AsyncDisposableStack | undefined;
   #starting: Promise<void> | undefined;
+  #search: Search | undefined;
   #submitter: Submitter | undefined;
   #problem: string | undefined = 'starting';
   #hitsInFlight = 0;
@@ -133,6 +134,7 @@ export class MineService {
 
   /** Data of this load became durable. */
   stored(load: number): void {
+    this.#search?.yield();
     for (const { sealer } of this.#sealers.values()) sealer.add(load);
   }
 
@@ -320,6 +322,7 @@ export class MineService {
       stack.defer(() => miner.stop());
     }
     this.#submitter = submitter;
+    this.#search = search;
     this.#owned = stack.move();
     log.info({ account: chain.account, ids: ids.length }, 'mining');
   }
