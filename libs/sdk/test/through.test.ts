@@ -19,9 +19,15 @@ const HEADER: BlobHeader = {
   ...{ epoch: 1, quorum: 0, expiry: 1 },
 };
 
+const busy = new CodedError({ code: 'DISPERSER_BUSY', kind: 'exhausted', message: 'no room' });
+
 type Said = Partial<BlobStatus> | CodedError;
 /** Dispersal with a disperser that says these things of the blob, one after the other, and then no more. */
-function through(said: readonly Said[], options: { archive?: boolean; finalized?: boolean }) {
+function through(
+  said: readonly Said[],
+  options: { archive?: boolean; finalized?: boolean; timeoutMs?: number },
+  timesBusy = 0,
+) {
   const header = encodeHeader(HEADER);
   const certificate = {
     header,
@@ -32,6 +38,7 @@ function through(said: readonly Said[], options: { archive?: boolean; finalized?
   let asked: boolean | undefined;
   const client = {
     async prepare(request: { archive?: boolean }) {
+      if (timesBusy-- > 0) throw busy;
       asked = request.archive;
       const key = blobKey(ENTRANCE, decodeHeader(header));
       return { header, blobKey: new Uint8Array(Buffer.from(key.slice(2), 'hex')) };
@@ -69,6 +76,13 @@ it('asks for a copy only when told to, and is done at CONFIRMED without', async 
   const { result, asked } = through([{ state: 'CONFIRMED' }, away], {});
   expect(await result).toMatchObject({ state: 'CONFIRMED', archiveRoot: undefined });
   expect(asked()).toBe(false);
+});
+
+it('offers a blob again to a disperser that has no room, for as long as it may', async () => {
+  const { result } = through([{ state: 'CONFIRMED' }], {}, 2);
+  expect(await result).toMatchObject({ state: 'CONFIRMED' });
+  const impatient = through([{ state: 'CONFIRMED' }], { timeoutMs: 100 }, 1);
+  await expect(impatient.result).rejects.toBe(busy);
 });
 
 it('waits for the root of the copy', async () => {

@@ -63,6 +63,8 @@ const TIMEOUT_MS = 120_000;
 const PASSING: ReadonlySet<string> = new Set(['timeout', 'unavailable']);
 /** Between looks at a disperser that is away. */
 const AWAY_MS = 500;
+/** Between tries at a disperser whose memory for prepared blobs is full: others leave it as soon as they have signed. */
+const BUSY_MS = 200;
 /** `checkCertificate`: confirmed, and this leaf paid for. */
 const CONFIRMED = 1;
 
@@ -109,7 +111,7 @@ async function tryThrough(
     archive: options.archive ?? false,
   };
   const [proposed, commitment] = await Promise.all([
-    client.prepare(request, settings),
+    prepareWhenFree(deps, request, settings),
     options.trust ? undefined : commitmentOf(deps, data, moment, signal),
   ]);
   const header = decodeHeader(proposed.header);
@@ -119,6 +121,24 @@ async function tryThrough(
   const authorization = await account.authorize(header);
   await client.disperse(proposed.blobKey, authorization, settings);
   return follow(deps, { key, header, proposed }, options, settings);
+}
+
+/** Offers a blob until the disperser has room for it. Throws its `DISPERSER_BUSY` when it has none for all of `timeoutMs`. */
+async function prepareWhenFree(
+  { client }: ThroughDeps,
+  request: Parameters<DisperserClient['prepare']>[0],
+  settings: { signal: AbortSignal | undefined; timeoutMs: number },
+): ReturnType<DisperserClient['prepare']> {
+  const deadline = systemClock.monotonic() + settings.timeoutMs;
+  for (;;) {
+    try {
+      return await client.prepare(request, settings);
+    } catch (error) {
+      const isBusy = isCodedError(error, 'DISPERSER_BUSY');
+      if (!isBusy || systemClock.monotonic() + BUSY_MS > deadline) throw error;
+      await systemClock.sleep(BUSY_MS, settings.signal);
+    }
+  }
 }
 
 /** Watches a signed blob until it is as far as was asked for; every certificate is checked on chain. */
