@@ -144,6 +144,19 @@ it('a killed node is reported and, with --restart, comes back under its address 
     back.url,
   ]);
   expect(got.code, got.stderr).toBe(0);
+
+  // A node that is away hides nobody else; when all are, the reason is told.
+  const { adminUrl } = descriptor().storageNodes[0]!;
+  const [live, away] = [
+    ['--admin', adminUrl],
+    ['--admin', 'http://127.0.0.1:1'],
+  ];
+  const mixed = await cairn(devnet, ['mine', 'status', ...live, ...away, '--json']);
+  expect(mixed.code, mixed.stderr).toBe(0);
+  expect(JSON.parse(mixed.stdout)).toMatchObject({
+    nodes: [{ adminUrl }, { status: null, error: { code: 'RPC_UNREACHABLE' } }],
+  });
+  expect((await cairn(devnet, ['mine', 'status', ...away])).code).not.toBe(0);
 });
 
 it('two networks run side by side; one whose supervisor is killed takes its processes along and is told to be dead', async () => {

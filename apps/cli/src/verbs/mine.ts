@@ -74,11 +74,30 @@ async function statusOf(url: string, signal: AbortSignal): Promise<Status | unde
   }
 }
 
-async function showStatus(urls: string[], json: boolean, signal: AbortSignal): Promise<number> {
-  const nodes = await Promise.all(
-    urls.map(async (adminUrl) => ({ adminUrl, status: await statusOf(adminUrl, signal) })),
+type Looked = { adminUrl: string; status: Status | undefined; error?: CodedError };
+
+/** What each node says; one that says nothing does not hide the others. Throws the first failure when no node answers. */
+async function lookAt(urls: string[], signal: AbortSignal): Promise<Looked[]> {
+  const looked = await Promise.all(
+    urls.map(async (adminUrl): Promise<Looked> => {
+      try {
+        return { adminUrl, status: await statusOf(adminUrl, signal) };
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isCodedError(error)) throw error;
+        return { adminUrl, status: undefined, error };
+      }
+    }),
   );
-  const lines = nodes.flatMap(({ adminUrl, status }) => {
+  const failed = looked.filter(({ error }) => error);
+  if (failed.length === looked.length) throw failed[0]!.error;
+  return looked;
+}
+
+async function showStatus(urls: string[], json: boolean, signal: AbortSignal): Promise<number> {
+  const nodes = await lookAt(urls, signal);
+  const lines = nodes.flatMap(({ adminUrl, status, error }) => {
+    if (error) return [`${adminUrl}   ${error.message}`];
     if (!status) return [`${adminUrl}   does not mine`];
     const { results, expectedSecondsToWin } = status;
     return [
@@ -95,7 +114,13 @@ async function showStatus(urls: string[], json: boolean, signal: AbortSignal): P
   });
   printResult(
     json,
-    { nodes: nodes.map((node) => ({ ...node, status: node.status ?? null })) },
+    {
+      nodes: nodes.map(({ adminUrl, status, error }) => ({
+        adminUrl,
+        status: status ?? null,
+        ...(error ? { error: { code: error.code, message: error.message } } : {}),
+      })),
+    },
     lines,
   );
   return 0;
@@ -103,22 +128,19 @@ async function showStatus(urls: string[], json: boolean, signal: AbortSignal): P
 
 async function withdraw(urls: string[], json: boolean, signal: AbortSignal): Promise<number> {
   const paid: { adminUrl: string; account: string; wei: string; txHash: string }[] = [];
-  for (const adminUrl of urls) {
-    const status = await statusOf(adminUrl, signal);
+  const looked = await lookAt(urls, signal);
+  for (const { adminUrl, status } of looked) {
     if (!status || BigInt(status.owedWei || 0) === 0n) continue;
     const txHash = await rpcCall(adminUrl, 'miner_withdraw', [], { signal, timeoutMs: 130_000 });
     const { account, owedWei: wei } = status;
     paid.push({ adminUrl, account, wei, txHash: String(txHash) });
   }
-  printResult(
-    json,
-    { paid },
-    paid.length === 0
-      ? ['nothing to withdraw']
-      : paid.map(
-          ({ account, wei, txHash }) =>
-            `paid ${formatEther(BigInt(wei))} to ${account} in ${txHash}`,
-        ),
-  );
+  printResult(json, { paid }, [
+    ...looked.flatMap(({ adminUrl, error }) => (error ? [`${adminUrl}   ${error.message}`] : [])),
+    ...paid.map(
+      ({ account, wei, txHash }) => `paid ${formatEther(BigInt(wei))} to ${account} in ${txHash}`,
+    ),
+    ...(paid.length === 0 ? ['nothing to withdraw'] : []),
+  ]);
   return 0;
 }
