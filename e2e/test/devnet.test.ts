@@ -120,7 +120,8 @@ it('keeps its data over a stop, refuses a second one in its folder, and forgets 
 
 it('a killed node is reported and, with --restart, comes back under its address with its data', async () => {
   await using devnet = await startDevnet(['--fresh', '--restart'], { dir });
-  const input = join(dir, 'in.bin');
+  const input = join(dir, 'kept.bin');
+  writeFileSync(input, patternBytes(1_000_000, 12));
   const put = await cairn(devnet, ['put', input, '--json']);
   expect(put.code, put.stderr).toBe(0);
   const victim = devnet.file.storageNodes[0]!;

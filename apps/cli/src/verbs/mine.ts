@@ -135,12 +135,19 @@ async function withdraw(urls: string[], json: boolean, signal: AbortSignal): Pro
     const { account, owedWei: wei } = status;
     paid.push({ adminUrl, account, wei, txHash: String(txHash) });
   }
-  printResult(json, { paid }, [
-    ...looked.flatMap(({ adminUrl, error }) => (error ? [`${adminUrl}   ${error.message}`] : [])),
-    ...paid.map(
-      ({ account, wei, txHash }) => `paid ${formatEther(BigInt(wei))} to ${account} in ${txHash}`,
-    ),
-    ...(paid.length === 0 ? ['nothing to withdraw'] : []),
-  ]);
+  printResult(
+    json,
+    {
+      paid,
+      unreachable: looked.flatMap(({ adminUrl, error }) => (error ? [adminUrl] : [])),
+    },
+    [
+      ...looked.flatMap(({ adminUrl, error }) => (error ? [`${adminUrl}   ${error.message}`] : [])),
+      ...paid.map(
+        ({ account, wei, txHash }) => `paid ${formatEther(BigInt(wei))} to ${account} in ${txHash}`,
+      ),
+      ...(paid.length === 0 ? ['nothing to withdraw'] : []),
+    ],
+  );
   return 0;
 }
