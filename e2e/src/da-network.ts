@@ -34,6 +34,8 @@ export type DaNetwork = AsyncDisposable & {
   headerOf(commitment: Hash32): Promise<BlobHeader>;
   /** `host:port` under which others know node `i`. */
   endpointOf(i: number): Promise<string>;
+  /** Starts node `i` again on its data and port, with these flags besides. */
+  restartNode(i: number, flags: readonly string[]): Promise<void>;
   /** Starts the disperser again on its data, with other flags from now on when they are given. */
   restartDisperser(flags?: readonly string[]): Promise<void>;
 };
@@ -87,19 +89,25 @@ export async function startDaNetwork(
     for (const [at, i] of bad.entries())
       endpoints.set(i, (process.ready.endpoints as string[])[at]!);
   }
-  const nodes = await Promise.all(
-    stakes.map(async (stake, i) =>
-      stack.use(
-        await startProcess('apps/da-node/src/main.ts', [
-          ...common,
-          ...['--data-dir', join(dir, `node-${i}`)],
-          ...['--key-file', keyFile(i + 1)],
-          ...['--stake-wei', String(BigInt(stake) * 10n ** 18n)],
-          ...['--port', String(ports[i]), '--poll-ms', '100'],
-          ...(endpoints.has(i) ? ['--endpoint', endpoints.get(i)!] : []),
-        ]),
-      ),
-    ),
+  // Nodes do not look for rows that they lost unless a test says so: what a loss leads to is under test too.
+  const startNode = (i: number, more = ['--scrub-bytes-per-second', '0'] as readonly string[]) =>
+    startProcess('apps/da-node/src/main.ts', [
+      ...common,
+      ...['--data-dir', join(dir, `node-${i}`)],
+      ...['--key-file', keyFile(i + 1)],
+      ...['--stake-wei', String(BigInt(stakes[i]!) * 10n ** 18n)],
+      ...['--port', String(ports[i]), '--poll-ms', '100'],
+      ...(endpoints.has(i) ? ['--endpoint', endpoints.get(i)!] : []),
+      ...more,
+    ]);
+  const nodes: TestProcess[] = [];
+  stack.defer(async () => {
+    await Promise.all(nodes.map((node) => node.stop()));
+  });
+  await Promise.all(
+    stakes.map(async (_, i) => {
+      nodes[i] = await startNode(i);
+    }),
   );
   await bringUpDa({
     rpc: anvil.rpc,
@@ -142,6 +150,10 @@ export async function startDaNetwork(
       const operator = String(nodes[i]!.ready.address);
       const { members } = (await reader.serving(head))!.quorums[0]!;
       return members.find((member) => member.operator === operator)!.endpoint;
+    },
+    async restartNode(i, more) {
+      await nodes[i]!.stop();
+      nodes[i] = await startNode(i, more);
     },
     async restartDisperser(more = disperserFlags) {
       disperserFlags = more;

@@ -2,7 +2,7 @@
  * Faults of the DA service: real nodes, disperser, chain and false members (a process of ours in front of real nodes), 31% of
  * the weight misbehaving all the time. Blocks come every second, but where a test holds them to hold the disperser at a stage.
  */
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Hash32, parseAddress, parseHash32, seededRandom } from '@cairn/base';
@@ -206,6 +206,23 @@ it('an epoch without reveals is served by the quorums of the one before, and the
 
   const next = await toFreshEpoch(network);
   expect(await serving()).toBe(next);
+});
+
+it('a member that was killed and whose rows were damaged meanwhile gets them back from the others', async () => {
+  const { id, data } = await disperse();
+  const status = await client.until(id, 'FINALIZED');
+  const key = await keyOf(network, commitmentOf(status));
+  const path = join(network.dir, 'node-2', 'rows', `${key.slice(2)}.rows`);
+  await network.nodes[2]!.stop('SIGKILL');
+  const whole = readFileSync(path);
+  writeFileSync(path, whole.subarray(0, whole.length / 2));
+  await network.restartNode(2, []);
+  await waitFor(async () => readFileSync(path).equals(whole), {
+    ...{ timeoutMs: 30_000, what: 'the rows to be back' },
+  });
+  const { payload, dropped } = await read(status);
+  expect(Buffer.from(payload).equals(data)).toBe(true);
+  expect(dropped.map(({ endpoint }) => endpoint)).not.toContain(await network.endpointOf(2));
 });
 
 describe('cairn da challenge', () => {

@@ -84,6 +84,24 @@ export const daNodeConfigSchema = z.object({
     .max(64)
     .default(1)
     .describe('threads that check rows; they live while there is work'),
+  scrubBytesPerSecond: z
+    .number()
+    .int()
+    .min(0)
+    .default(4 * 1024 * 1024)
+    .describe('stored bytes checked a second, lost rows are fetched again; 0: neither'),
+  scrubPauseMs: z
+    .number()
+    .int()
+    .min(100)
+    .default(60_000)
+    .describe('pause between two passes of that'),
+  healBytesMax: z
+    .number()
+    .int()
+    .min(1 << 20)
+    .default(512 * 1024 * 1024)
+    .describe('bytes of all rows of the largest blob that is encoded again for lost rows'),
   kernels: kernelsSetting,
   ...daemonSettings,
 });

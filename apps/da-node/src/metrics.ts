@@ -7,6 +7,7 @@ export function createDaNodeMetrics(read: {
   stats: () => { blobs: number; bytes: number };
   inFlightBytes: () => number;
   openChallenges: () => number;
+  lostBlobs: () => number;
 }) {
   const metrics = new Metrics('da_node');
   metrics.gauge('store_blobs', 'blobs whose rows are kept', () => read.stats().blobs);
@@ -17,8 +18,12 @@ export function createDaNodeMetrics(read: {
     read.inFlightBytes,
   );
   metrics.gauge('challenge_open', 'challenges that wait for an answer', read.openChallenges);
+  metrics.gauge('scrub_lost_blobs', 'blobs whose rows are not all here', read.lostBlobs);
   return {
     metrics,
+    scrubBytes: metrics.counter('scrub_checked_bytes_total', 'stored bytes read and checked'),
+    damaged: metrics.counter('scrub_damaged_blobs_total', 'blobs found without all their rows'),
+    healed: metrics.counter('scrub_healed_blobs_total', 'blobs whose rows were fetched again'),
     calls: metrics.histogram('grpc_call_seconds', 'time of gRPC methods and of uploads', [
       'method',
       'outcome',

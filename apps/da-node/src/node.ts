@@ -16,6 +16,7 @@ import { loadNodeKernels } from '@cairn/kernels/node';
 import { blstBls } from '@cairn/quorum/node';
 import { GrpcServer } from '@cairn/rpc/grpc';
 import { HttpServer, startMetricsServer } from '@cairn/rpc/node';
+import { MemberPool } from '@cairn/sdk/da';
 import { openDatabase } from '@cairn/store';
 import { Admission } from './blobs/admission.ts';
 import { Attester } from './blobs/attest.ts';
@@ -32,6 +33,8 @@ import { createDaNodeMetrics } from './metrics.ts';
 import { daNodeService } from './rpc/da-node.ts';
 import { PeerRates } from './rpc/peer-rates.ts';
 import { rowsRoute } from './rpc/rows-route.ts';
+import { Healer } from './scrub/healer.ts';
+import { Scrubber } from './scrub/scrubber.ts';
 import { BlobIndex, MIGRATIONS } from './store/blob-index.ts';
 import { RowFiles } from './store/row-files.ts';
 
@@ -95,16 +98,39 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
     { reader, admission, index, files, checker, entrance, operator, log },
     { inFlightBytesMax: config.inFlightBytesMax, receiveTimeoutMs: config.receiveSeconds * 1000 },
   );
-  const attester = new Attester({ reader, index, bls: blstBls, secretKey, entrance });
+  const canHeal = config.scrubBytesPerSecond > 0;
+  const healer = new Healer(
+    {
+      ...{ index, files, reader, kernels, entrance, log, clock: systemClock },
+      members: stack.use(new MemberPool()),
+      onLost: () => metrics.damaged.add({}),
+      onHealed: () => metrics.healed.add({}),
+    },
+    { codeBytesMax: config.healBytesMax, backend: config.kernels },
+  );
+  const scrubber = new Scrubber(
+    {
+      ...{ index, files, reader, kernels, entrance, clock: systemClock },
+      onLost: ({ key }) => healer.lost(key),
+      onChecked: (bytes) => metrics.scrubBytes.add({}, bytes),
+    },
+    { bytesPerSecond: config.scrubBytesPerSecond },
+  );
+  const attester = new Attester({
+    ...{ reader, index, files, bls: blstBls, secretKey, entrance },
+    isLost: (key) => healer.isLost(key),
+  });
   const rows = new RowServer({ index, files, kernels });
   const watcher = new Watcher({
     ...{ reader, sender, index, files, rows, entrance, operator, log },
     onAnswered: () => metrics.answered.add({}),
+    onLost: canHeal ? (key) => healer.lost(key) : undefined,
   });
   const metrics = createDaNodeMetrics({
     stats: () => index.stats(),
     inFlightBytes: () => receiver.inFlightBytes,
     openChallenges: () => watcher.openChallenges,
+    lostBlobs: () => healer.waiting,
   });
 
   const grpc = new GrpcServer(
@@ -173,6 +199,12 @@ export async function startDaNode(deps: { log: Logger }, config: DaNodeConfig): 
     ['operator duties', config.pollMs, (signal: AbortSignal) => duties.step(signal)],
     ['contract events', config.pollMs, (signal: AbortSignal) => watcher.step(signal)],
     ['rewards', rewardMs, (signal: AbortSignal) => rewards.step(signal)],
+    ...(canHeal
+      ? ([
+          ['scrub', config.scrubPauseMs, (signal: AbortSignal) => scrubber.step(signal)],
+          ['lost rows', config.pollMs, (signal: AbortSignal) => healer.step(signal)],
+        ] as const)
+      : []),
   ] as const) {
     const loop = new Loop(step, {
       name,

@@ -101,6 +101,8 @@ export class TestNetwork implements AsyncDisposable {
           challengesAddress: addresses.challenges,
           stakeWei: String(BigInt(stake) * 10n ** 18n),
           ...{ port: 0, pollMs: 50, receiveSeconds: 3, rewardLeastWei: '1' },
+          // Whether a node looks for lost rows is each test's to say.
+          ...{ scrubBytesPerSecond: 0, scrubPauseMs: 100 },
         }),
       );
     }

@@ -9,6 +9,7 @@ export * from './da/piece.ts';
 export * from './da/proof.ts';
 export * from './da/range.ts';
 export * from './da/reader.ts';
+export * from './da/recode.ts';
 export * from './da/verify.ts';
 export type { ErasureErrorCode } from './errors.ts';
 export * from './files/descriptor.ts';

@@ -14,12 +14,10 @@ import {
 import type { DaReader } from '@cairn/chain/da';
 import {
   type BlobFormat,
-  certifyRows,
   type EncodedBlob,
   encodeBlobInThreads,
+  encodeDataRowsInThreads,
   parseBlobFormat,
-  readCertifiedFrame,
-  rowCode,
 } from '@cairn/erasure';
 import type { Kernels } from '@cairn/kernels';
 import type { TaskPool } from '@cairn/kernels/node';
@@ -91,18 +89,9 @@ export class BlobSource {
     const { kernels, threads } = this.#deps;
     const format = formatOf(header);
     const data = await this.dataRows(header);
-    const payload = readCertifiedFrame(format, data, header.length);
-    if (payload.length > 0)
-      return encodeBlobInThreads(kernels, threads, payload, {
-        version: format.version,
-        shape: format.shape,
-        signal: AbortSignal.timeout(this.#options.timeoutMs),
-      });
-    // Rows that are no frame: nobody of ours makes such a blob, and a proof of it may cost this thread some time.
-    const rows = new Uint8Array(4 * data.length);
-    rows.set(data);
-    rows.set(rowCode(kernels, format).encode(data, format.rowBytes), data.length);
-    return certifyRows(kernels, format, rows);
+    const signal = AbortSignal.timeout(this.#options.timeoutMs);
+    const { length } = header;
+    return encodeDataRowsInThreads(kernels, threads, { format, data, length }, signal);
   }
 
   #keep(key: Hash32, rows: Uint8Array): void {

@@ -6,10 +6,14 @@ import { CodedError, type Hash32, hexToBytes } from '@cairn/base';
 import { type DaReader, servingQuorum } from '@cairn/chain/da';
 import { attestMessage, type Batch, type Bls, batchRoot, type Domain } from '@cairn/quorum';
 import type { BlobIndex } from '../store/blob-index.ts';
+import type { RowFiles } from '../store/row-files.ts';
 
 export type AttesterDeps = {
   reader: DaReader;
-  index: BlobIndex;
+  index: Pick<BlobIndex, 'get' | 'touch'>;
+  files: Pick<RowFiles, 'isWhole'>;
+  /** Whether rows of a blob are known to be lost or damaged. */
+  isLost: (key: Hash32) => boolean;
   bls: Bls;
   secretKey: Uint8Array;
   entrance: Domain;
@@ -47,8 +51,10 @@ export class Attester {
     if (age >= parameters.confirmBlocks || age < -AHEAD_BLOCKS)
       throw refuse('reference block', { referenceBlock: batch.referenceBlock, head: head.number });
     await servingQuorum(reader, batch, Math.min(batch.referenceBlock, head.number));
+    const areHere = await Promise.all(keys.map((key) => this.#isHere(key)));
+    // Read again: from here to `touch` nothing waits, so that nothing is dropped in between.
     const blobs = keys.map((key) => index.get(key));
-    const missing = keys.filter((_, i) => !blobs[i]);
+    const missing = keys.filter((_, i) => !blobs[i] || !areHere[i]);
     if (missing.length > 0)
       throw new CodedError({
         code: 'DA_ROWS_MISSING',
@@ -68,5 +74,11 @@ export class Attester {
     index.touch(keys, batch.referenceBlock);
     const signature = bls.sign(secretKey, hexToBytes(attestMessage(entrance, batch)));
     return { member: blobs[0]!.member, signature };
+  }
+
+  async #isHere(key: Hash32): Promise<boolean> {
+    const { index, files, isLost } = this.#deps;
+    const blob = index.get(key);
+    return blob !== undefined && !isLost(key) && (await files.isWhole(key, blob.bytes));
   }
 }

@@ -31,7 +31,7 @@ export type ReceiverDeps = {
   reader: Pick<DaReader, 'head' | 'parameters' | 'serving'>;
   admission: Pick<Admission, 'admit'>;
   index: Pick<BlobIndex, 'get' | 'insert'>;
-  files: Pick<RowFiles, 'write'>;
+  files: Pick<RowFiles, 'isWhole' | 'write'>;
   checker: RowChecker;
   entrance: Domain;
   operator: Address;
@@ -73,7 +73,7 @@ export class Receiver {
   readonly #budget: Budget;
   readonly #ofAccount = new Map<Address, number>();
   /** Blobs on their way in: a second offer of one waits for the first. */
-  readonly #arriving = new Map<Hash32, Promise<void>>();
+  readonly #arriving = new Map<Hash32, Promise<unknown>>();
   #inFlightBytes = 0;
 
   constructor(deps: ReceiverDeps, options: ReceiverOptions) {
@@ -91,22 +91,20 @@ export class Receiver {
     const key = blobKey(this.#deps.entrance, offer.header);
     for (let before = this.#arriving.get(key); before; before = this.#arriving.get(key))
       await before.catch(() => {}); // a failed first offer says nothing about this one
-    if (this.#deps.index.get(key)) return true;
     const mine = this.#inTime(signal, (limited) => this.#store(key, offer, limited));
     this.#arriving.set(key, mine);
     try {
-      await mine;
-      return false;
+      return await mine;
     } finally {
       if (this.#arriving.get(key) === mine) this.#arriving.delete(key);
     }
   }
 
-  async #inTime(signal: AbortSignal, work: (limited: AbortSignal) => Promise<void>): Promise<void> {
+  async #inTime<T>(signal: AbortSignal, work: (limited: AbortSignal) => Promise<T>): Promise<T> {
     const { receiveTimeoutMs } = this.#options;
     const limited = withTimeout(signal, receiveTimeoutMs);
     try {
-      await work(limited);
+      return await work(limited);
     } catch (error) {
       if (error !== limited.reason || signal.aborted) throw error;
       throw new CodedError({
@@ -117,8 +115,11 @@ export class Receiver {
     }
   }
 
-  async #store(key: Hash32, offer: Offer, signal: AbortSignal): Promise<void> {
-    const { reader, admission } = this.#deps;
+  /** True when the rows were here already. Those whose file went missing are taken again. */
+  async #store(key: Hash32, offer: Offer, signal: AbortSignal): Promise<boolean> {
+    const { reader, admission, index, files } = this.#deps;
+    const known = index.get(key);
+    if (known && (await files.isWhole(key, known.bytes))) return true;
     const { header } = offer;
     const [head, parameters] = await Promise.all([reader.head(), reader.parameters()]);
     const { epoch, quorum } = await servingQuorum(reader, header, head.number);
@@ -132,6 +133,7 @@ export class Receiver {
     } finally {
       settle();
     }
+    return false;
   }
 
   async #take(

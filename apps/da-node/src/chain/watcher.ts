@@ -6,7 +6,14 @@
  *
  * A challenge is remembered from its opening until its end is final, over restarts and reorgs: forgetting one costs stake.
  */
-import { type Address, errorMessage, forEachLimit, type Hash32, type Logger } from '@cairn/base';
+import {
+  type Address,
+  errorMessage,
+  forEachLimit,
+  type Hash32,
+  isCodedError,
+  type Logger,
+} from '@cairn/base';
 import type { TransactionSender } from '@cairn/chain';
 import {
   answerCall,
@@ -30,6 +37,8 @@ export type WatcherDeps = {
   operator: Address;
   log: Logger;
   onAnswered?: (() => void) | undefined;
+  /** A challenge asks for a row that is not here, or damaged. */
+  onLost?: ((blobKey: Hash32) => void) | undefined;
 };
 
 /** Read again after a reorg or a restart. */
@@ -148,6 +157,8 @@ export class Watcher {
         this.#close(id, await this.#answer(challenge, signal));
       } catch (error) {
         signal.throwIfAborted();
+        if (isCodedError(error) && (error.kind === 'not_found' || error.kind === 'corrupt'))
+          this.#deps.onLost?.(blobKey);
         if (this.#complained.has(id)) return;
         this.#complained.add(id);
         log.error(

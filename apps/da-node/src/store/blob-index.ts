@@ -53,11 +53,20 @@ export type IndexedBlob = {
   /** Newest block that the blob counts from: when it came, or the reference of a batch signed since. */
   block: number;
   isConfirmed: boolean;
+  /** Length of its file. */
+  bytes: number;
 };
 /** Unix seconds and a block. */
 export type ExpiryLimits = { expiryBefore: number; unconfirmedBefore: number };
 const EXPIRED = 'expiry < ? OR (state = 0 AND block < ?)';
-type Row = { key: Buffer; header: Buffer; member: number; block: number; state: number };
+type Row = {
+  key: Buffer;
+  header: Buffer;
+  member: number;
+  block: number;
+  state: number;
+  bytes: number;
+};
 
 const toBlob = (row: Row): IndexedBlob => ({
   key: bytesToHash32(row.key),
@@ -65,6 +74,7 @@ const toBlob = (row: Row): IndexedBlob => ({
   member: row.member,
   block: row.block,
   isConfirmed: row.state === BLOB_STATE.confirmed,
+  bytes: row.bytes,
 });
 
 export class BlobIndex {
@@ -107,13 +117,32 @@ export class BlobIndex {
     return row && toBlob(row);
   }
 
+  /** Blobs by key, those after `after`; at most `limit`. */
+  page(after: Hash32 | undefined, limit: number): IndexedBlob[] {
+    return this.#db
+      .prepare<[Uint8Array, number], Row>('SELECT * FROM blob WHERE key > ? ORDER BY key LIMIT ?')
+      .all(after ? hexToBytes(after) : new Uint8Array(0), limit)
+      .map(toBlob);
+  }
+
+  /** The rows of a blob were written again. False when it is not here any more. */
+  noteBytes(key: Hash32, bytes: number): boolean {
+    return (
+      this.#db.prepare('UPDATE blob SET bytes = ? WHERE key = ?').run(bytes, hexToBytes(key))
+        .changes > 0
+    );
+  }
+
+  /** Notes a blob whose file is durable; one that is here already keeps all but the length of its file. */
   insert(
     key: Hash32,
     header: BlobHeader,
     at: { member: number; bytes: number; block: number },
   ): void {
     this.#db
-      .prepare('INSERT OR IGNORE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)')
+      .prepare(
+        `INSERT INTO blob VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET bytes = excluded.bytes`,
+      )
       .run(
         hexToBytes(key),
         encodeHeader(header),

@@ -1,17 +1,19 @@
 /*
  * Rows of one blob on disk, one file each:
  *
- *   "CDR1" | u32 rows | u32 rowBytes | u32 pathBytes | u32 rlcBytes | rowRoot 32
- *   index of every row (u32, ascending) | CRC-32 of every row and its path (u32) | rlc | row ‖ path, rows times
+ *   "CDR2" | u32 rows | u32 rowBytes | u32 pathBytes | u32 rlcBytes | rowRoot 32
+ *   index of every row (u32, ascending) | CRC-32 of every row and its path (u32) | rlc | CRC-32 of all before (u32)
+ *   row ‖ path, rows times
  *
- * All little endian. Written beside its name, synced, renamed, and the folder synced: a name that exists is a whole file.
+ * All little endian. Files of before ("CDR1") lack the checksum of the head and are read as they are. Written beside its name, synced, renamed, and the folder synced: a name that exists is a whole file.
  * A row is checked before it leaves; one that rotted is not served. Writing and removing one key happen in the order they were
  * asked for, so that a removal that is under way never takes rows that came after it.
  */
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { CodedError, concatBytes, type Hash32 } from '@cairn/base';
+import { ROW_BYTES_MAX } from '@cairn/quorum';
 import { storeError } from '@cairn/store';
 
 export type StoredRows = {
@@ -27,10 +29,14 @@ export type RowsToStore = StoredRows & {
   row(index: number): { row: Uint8Array; path: Uint8Array };
 };
 
-const MAGIC = 0x31524443;
+const MAGIC = 0x32524443;
+const MAGIC_WITHOUT_CHECKSUM = 0x31524443;
+const CHECKSUM_BYTES = 4;
 const HEAD_BYTES = 52;
 /** Far above what a header can ask for: 65,536 rows. */
 const ROWS_MAX = 65_536;
+/** Of 65,536 rows. */
+const PATH_BYTES_MAX = 16 * 32;
 const WRITE_BYTES = 4 * 1024 * 1024;
 /** Parts that one system call takes. */
 const PARTS_MAX = 1024;
@@ -76,6 +82,16 @@ export class RowFiles {
     } catch (error) {
       await rm(`${path}.new`, { force: true });
       throw storeError(error, this.#dir);
+    }
+  }
+
+  /** Whether there is a file of that length. Says nothing of what is in it. */
+  async isWhole(key: Hash32, bytes: number): Promise<boolean> {
+    try {
+      return (await stat(this.#path(key))).size === bytes;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+      throw error;
     }
   }
 
@@ -172,7 +188,9 @@ function* encodeFile(rows: RowsToStore): Generator<Uint8Array[]> {
     view.setUint32(HEAD_BYTES + 4 * i, index, true);
     view.setUint32(HEAD_BYTES + 4 * (indices.length + i), crc32(path, crc32(row)), true);
   }
-  yield [head, rlc];
+  const checksum = new Uint8Array(CHECKSUM_BYTES);
+  new DataView(checksum.buffer).setUint32(0, crc32(rlc, crc32(head)), true);
+  yield [head, rlc, checksum];
   const perWrite = Math.max(1, Math.min(PARTS_MAX / 2, Math.floor(WRITE_BYTES / stride)));
   for (let at = 0; at < indices.length; at += perWrite) {
     const parts = indices.slice(at, at + perWrite).flatMap((index) => {
@@ -216,9 +234,21 @@ async function readHead(
   const [magic, count, rowBytes, pathBytes, rlcBytes] = [0, 1, 2, 3, 4].map((i) =>
     view.getUint32(4 * i, true),
   ) as [number, number, number, number, number];
-  if (magic !== MAGIC || count > ROWS_MAX || rlcBytes > 16 * ROWS_MAX) throw damaged();
+  if (magic !== MAGIC && magic !== MAGIC_WITHOUT_CHECKSUM) throw damaged();
+  if (count > ROWS_MAX || rlcBytes > 16 * ROWS_MAX) throw damaged();
+  if (rowBytes > ROW_BYTES_MAX || pathBytes > PATH_BYTES_MAX) throw damaged();
   const table = new Uint32Array((await exactly(8 * count, HEAD_BYTES)).buffer);
   const rlc = await exactly(rlcBytes, HEAD_BYTES + 8 * count);
+  let dataAt = HEAD_BYTES + 8 * count + rlcBytes;
+  if (magic === MAGIC) {
+    const checksum = new DataView((await exactly(CHECKSUM_BYTES, dataAt)).buffer).getUint32(
+      0,
+      true,
+    );
+    const tableBytes = new Uint8Array(table.buffer);
+    if (crc32(rlc, crc32(tableBytes, crc32(head))) !== checksum) throw damaged();
+    dataAt += CHECKSUM_BYTES;
+  }
   return {
     rows: {
       rowRoot: head.slice(20, 52),
@@ -228,6 +258,6 @@ async function readHead(
       pathBytes,
     },
     checksums: table.subarray(count),
-    dataAt: HEAD_BYTES + 8 * count + rlcBytes,
+    dataAt,
   };
 }
