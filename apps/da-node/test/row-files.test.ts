@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { bytesToHash32, concatBytes, seededRandom } from '@cairn/base';
 import { temporaryFolder } from '@cairn/testkit';
 import { expect, it } from 'vitest';
-import { RowFiles } from '../src/store/row-files.ts';
+import { RowFiles, type StoredRow } from '../src/store/row-files.ts';
 
 const random = seededRandom(5);
 const key = bytesToHash32(random.bytes(32));
@@ -49,7 +49,8 @@ it('a file of before, without a checksum of its head, is read', () =>
     await writeFile(at, before);
     expect(await files.isWhole(key, before.length)).toBe(true);
     expect(await files.head(key)).toMatchObject({ rowRoot, rlc, indices });
-    const found = await Array.fromAsync(files.read(key, indices));
+    const found: StoredRow[] = [];
+    for await (const row of files.read(key, indices)) found.push(row);
     expect(found.map(({ index }) => index)).toEqual(indices);
     for (const { index, row } of found) expect(row).toEqual(rows.get(index));
   }));
