@@ -56,19 +56,19 @@ export class Scrubber {
   }
 
   async #isSound(blob: IndexedBlob, signal: AbortSignal): Promise<boolean> {
-    const { files, reader, entrance, onChecked } = this.#deps;
+    const { files, reader, entrance } = this.#deps;
     const custody = (await placeOf(reader, entrance, blob))?.custody;
     try {
       const head = await files.head(blob.key);
       if (!head || !this.#isOf(blob, head)) return false;
       const { indices } = head;
+      await this.#count(head.rlc.length + 8 * indices.length, signal);
       if (custody && !isSame(custody, indices)) return false;
       // One row's worth at a time: the file may be longer than what is good to hold in memory.
       let sound = 0;
       for await (const { row, path } of files.read(blob.key, indices)) {
         sound++;
-        onChecked?.(row.length + path.length);
-        await this.#rate.take(row.length + path.length, signal);
+        await this.#count(row.length + path.length, signal);
       }
       return sound === indices.length;
     } catch (error) {
@@ -78,6 +78,12 @@ export class Scrubber {
       if (isCorrupt || (error as NodeJS.ErrnoException).code === 'EIO') return false;
       throw error;
     }
+  }
+
+  /** Bytes that were read: waits until as many more may be. */
+  #count(bytes: number, signal: AbortSignal): Promise<void> {
+    this.#deps.onChecked?.(bytes);
+    return this.#rate.take(bytes, signal);
   }
 
   /** Whether row root and combinations are those of the blob's commitment. */
