@@ -31,7 +31,14 @@ export async function post(
 }
 
 /** A connection that says exactly what it is told. */
-export async function rawConnection(url: string): Promise<{
+export async function rawConnection(
+  url: string,
+  options: {
+    localAddress?: string | undefined;
+    /** Does not end when the server does. */
+    allowHalfOpen?: boolean | undefined;
+  } = {},
+): Promise<{
   write(text: string): void;
   /** Everything until the server closes. */
   closed: Promise<string>;
@@ -40,7 +47,7 @@ export async function rawConnection(url: string): Promise<{
   destroy(): void;
 }> {
   const { hostname, port } = new URL(url);
-  const socket = connect(Number(port), hostname);
+  const socket = connect({ port: Number(port), host: hostname, ...options });
   let heard = '';
   const watchers: { text: string; resolve: () => void }[] = [];
   socket.on('data', (part) => {

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { Budget, CodedError, errorMessage, type Logger } from '@cairn/base';
 import { RpcError, type RpcMethod } from '../rpc-error.ts';
 import { announcedBytes, readBody } from './body.ts';
+import { ConnectionTable } from './connection-table.ts';
 import { answerJsonRpc, unreadableRequest } from './json-rpc.ts';
 import { splitHttp2 } from './split-http2.ts';
 import { WebSocketRpc } from './web-socket.ts';
@@ -52,8 +53,10 @@ export type HttpServerOptions = {
   bodyBudgetBytes?: number | undefined;
   /** Longest silence inside a body, 20 s by default. */
   bodyIdleMs?: number | undefined;
-  /** Connections at once, 2048 by default; further ones are closed at once. */
+  /** Connections at once, 2048 by default; a further one takes the place of one that waits without a request, if any does. */
   connectionsMax?: number | undefined;
+  /** Of these, from one address; half of them by default. */
+  connectionsPerAddressMax?: number | undefined;
   methods?: Readonly<Record<string, RpcMethod>> | undefined;
   /** Answers `methods` over WebSocket as well, messages as long as bodies; off by default. */
   webSocket?: boolean | undefined;
@@ -95,7 +98,13 @@ export class HttpServer {
     this.#deps = deps;
     this.#options = options;
     this.#bodies = new Budget(options.bodyBudgetBytes ?? BODY_BUDGET_BYTES, WAITING_MAX);
+    const connectionsMax = options.connectionsMax ?? CONNECTIONS_MAX;
+    const connections = new ConnectionTable({
+      max: connectionsMax,
+      perAddressMax: options.connectionsPerAddressMax ?? Math.ceil(connectionsMax / 2),
+    });
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+      connections.serve(request, response);
       const work = this.#handle(request, response).finally(() => this.#active.delete(work));
       this.#active.add(work);
     };
@@ -109,8 +118,13 @@ export class HttpServer {
       onRequest,
     );
     this.#server.on('checkContinue', onRequest); // answered when the body is read
-    if (options.onHttp2) this.#closeOthers = splitHttp2(this.#server, options.onHttp2);
-    this.#server.maxConnections = options.connectionsMax ?? CONNECTIONS_MAX;
+    const { onHttp2 } = options;
+    if (onHttp2)
+      this.#closeOthers = splitHttp2(this.#server, (socket) => {
+        connections.handOver(socket);
+        onHttp2(socket);
+      });
+    this.#server.on('connection', (socket) => connections.admit(socket));
     if (options.webSocket) {
       this.#webSocket = new WebSocketRpc(
         {
@@ -124,6 +138,10 @@ export class HttpServer {
         },
       );
       this.#webSocket.attach(this.#server);
+      // One that was refused by now is ended on our side only; its client must not hold the place.
+      this.#server.on('upgrade', ({ socket }) => {
+        if (!socket.writableEnded) connections.handOver(socket);
+      });
     }
   }
 
