@@ -1,5 +1,11 @@
 import { type Address, CodedError, type DataRoot, type Hex, parseHash32 } from '@cairn/base';
-import { type ChainAccount, createFlowWriter, type FlowWriter, sectorsOf } from '@cairn/chain';
+import {
+  type ChainAccount,
+  createFlowWriter,
+  type FlowWriter,
+  openAccount,
+  sectorsOf,
+} from '@cairn/chain';
 import type { CustodyReader } from '@cairn/chain/custody';
 import { type Kernels, loadKernels } from '@cairn/kernels';
 import { segmentCounts, submissionHeights } from '@cairn/merkle';
@@ -105,6 +111,10 @@ export interface StorageClient {
   cost(size: number): Promise<Cost>;
 }
 
+const RECEIPT_POLL_MS = 100;
+/** An account that only asks. */
+const ANYBODY: Hex = `0x${'11'.repeat(32)}`;
+
 export async function createStorageClient(options: StorageClientOptions): Promise<StorageClient> {
   const kernels = options.kernels ?? (await loadKernels());
   const directory = new NodeDirectory(options);
@@ -133,20 +143,31 @@ export async function createStorageClient(options: StorageClientOptions): Promis
     });
     return identity;
   };
-  const writer = async (privateKey?: Hex): Promise<FlowWriter> => {
-    if (options.account)
-      return createFlowWriter({ account: options.account, ...(await network()) });
-    const key = privateKey ?? options.privateKey;
-    if (!options.rpcUrl) throw noChain();
-    if (!key)
+  let opened = options.account;
+  /** One for all writers: uploads side by side take turns with its nonces. */
+  const account = (): ChainAccount => {
+    if (opened) return opened;
+    const { rpcUrl, privateKey } = options;
+    if (!rpcUrl) throw noChain();
+    if (!privateKey)
       throw new CodedError({
         code: 'SDK_NO_ACCOUNT',
         kind: 'invalid',
         message: 'no account was given',
         hint: 'give --key-file FILE, or make one with cairn wallet new',
       });
-    const { flow, chainId } = await network();
-    return createFlowWriter({ rpcUrl: options.rpcUrl, flow, privateKey: key, chainId });
+    opened = openAccount({ rpcUrl, privateKey, pollMs: RECEIPT_POLL_MS });
+    return opened;
+  };
+  const writer = async (): Promise<FlowWriter> => {
+    const paying = account();
+    return createFlowWriter({ account: paying, ...(await network()) });
+  };
+  const priceReader = async (): Promise<Pick<FlowWriter, 'pricePerSector'>> => {
+    const { rpcUrl } = options;
+    if (options.account || options.privateKey) return writer();
+    if (!rpcUrl) throw noChain();
+    return createFlowWriter({ rpcUrl, privateKey: ANYBODY, ...(await network()) });
   };
   const custody = async (): Promise<CustodyReader> => {
     const { rpcUrl, custody: contract } = options;
@@ -167,14 +188,14 @@ export async function createStorageClient(options: StorageClientOptions): Promis
     directory,
     hasher: options.hasher,
     scratch: options.scratch,
-    writer: () => writer(),
+    writer,
     flow: async () => (await network()).flow,
   };
   const downloading: DownloadDeps = { kernels, directory, hasher: options.hasher };
   return {
     kernels,
     directory,
-    writer: () => writer(),
+    writer,
     upload: (source, uploadOptions = {}) => uploadFile(uploading, source, uploadOptions),
     uploadStream: (source, uploadOptions = {}) => uploadStream(uploading, source, uploadOptions),
     uploadDirectory: (inputs, uploadOptions = {}) =>
@@ -212,9 +233,7 @@ export async function createStorageClient(options: StorageClientOptions): Promis
       const heights = submissionHeights(size);
       const sectors = sectorsOf(heights.map((height) => ({ height })));
       // The price is the contract's; any account may ask.
-      const price = await (
-        await writer(options.privateKey ?? `0x${'11'.repeat(32)}`)
-      ).pricePerSector();
+      const price = await (await priceReader()).pricePerSector();
       return {
         bytes: size,
         sectors,
